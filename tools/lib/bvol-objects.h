@@ -131,7 +131,7 @@ struct bvol_pool {
 	uint64_t data_used;
 	uint64_t metadata_total;
 	uint64_t metadata_used;
-	uint64_t provisioned;	/* Sum of the sizes promised to volumes and snapshots. */
+	uint64_t provisioned;	/* Sum of the sizes promised to volumes. */
 	uint32_t over_subscription;	/* Most that may be promised, in percent of the data space. */
 	uint32_t reserve;	/* Percent of the data space that is kept free of new volumes. */
 	uint64_t transaction_id;	/* Of the thin pool's metadata, as the database has it. */
@@ -183,6 +183,9 @@ struct bvol_job {
 	struct bvol_uuid export_id;
 	struct bvol_uuid pool_id;
 	char *error;	/* Why it failed. */
+	uint64_t size;	/* Size asked for. */
+	uint32_t force;	/* 1 when asked to go ahead where a check would refuse. */
+	char **tried;	/* UUIDs of the pools that failed at it. */
 	uint32_t uid;	/* User who asked. */
 	uint32_t pid;	/* Process that asked. */
 	uint64_t created_at;

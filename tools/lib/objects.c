@@ -443,6 +443,12 @@ static const struct bvol_field job_fields[] = {
 	  offsetof(struct bvol_job, pool_id) },
 	{ "error", BVOL_A_JOB_ERROR, BVOL_STRING,
 	  offsetof(struct bvol_job, error) },
+	{ "size", BVOL_A_JOB_SIZE, BVOL_U64,
+	  offsetof(struct bvol_job, size) },
+	{ "force", BVOL_A_JOB_FORCE, BVOL_U32,
+	  offsetof(struct bvol_job, force) },
+	{ "tried", BVOL_A_JOB_TRIED, BVOL_LIST,
+	  offsetof(struct bvol_job, tried) },
 	{ "uid", BVOL_A_JOB_UID, BVOL_U32,
 	  offsetof(struct bvol_job, uid) },
 	{ "pid", BVOL_A_JOB_PID, BVOL_U32,
@@ -454,7 +460,7 @@ static const struct bvol_field job_fields[] = {
 };
 
 const struct bvol_type bvol_type_job = {
-	"job", sizeof(struct bvol_job), job_fields, 14,
+	"job", sizeof(struct bvol_job), job_fields, 17,
 };
 
 static const struct bvol_field quota_fields[] = {

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What a kind of storage has to offer. Capabilities are data; the functions
+ * plan actions (util/action.h), every one of them idempotent: planning what is
+ * done already gives *ret = NULL, or an action that finds it done.
+ *
+ * Devices (volumes and snapshots alike, and a job's temporary ones) are known
+ * by UUID; where they lie is the provider's affair and kept in its own tables.
+ */
+#ifndef BVOL_PROVIDER_H
+#define BVOL_PROVIDER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bvol.h"
+#include "store/store.h"
+#include "util/action.h"
+
+struct provider_usage {
+	struct bvol_uuid pool_id;
+	uint64_t data_total, data_used;		/* bytes */
+	uint64_t metadata_total, metadata_used;	/* bytes */
+	uint64_t transaction_id;
+	enum bvol_pool_status status;		/* available, read-only or error */
+	char error[BVOL_SENTENCE_MAX + 1];	/* why it is not available */
+};
+
+/* An action that reads; usage is filled in by act. */
+struct provider_stat {
+	struct action action;
+	struct provider_usage usage;
+};
+
+struct provider_check;
+
+struct provider_ops {
+	const char *name;
+	bool thin_provisioning;	/* more may be promised than there is */
+	bool snapshots;
+	uint32_t chunk_min, chunk_max, chunk_default;	/* bytes; chunks are multiples of chunk_min */
+
+	/*
+	 * Pools. create: check the devices, label them, make an empty pool. With
+	 * force a foreign signature is wiped; never one of another pool and never
+	 * a device in use. destroy: undo it, also half of it; a label that is not
+	 * this pool's stays.
+	 */
+	int (*pool_create)(struct store *store, const struct bvol_pool *pool, bool force,
+			   struct action **ret, struct err *e);
+	int (*pool_destroy)(struct store *store, const struct bvol_pool *pool,
+			    struct action **ret, struct err *e);
+	/*
+	 * Bring the pool up, or adopt a running one: check label and transaction
+	 * id, finish or undo the operation a crash cut off, and record which (in
+	 * commit). After it the provider's tables tell the truth.
+	 */
+	int (*pool_open)(struct store *store, const struct bvol_pool *pool,
+			 struct action **ret, struct err *e);
+	int (*pool_stat)(const struct bvol_pool *pool, struct provider_stat **ret, struct err *e);
+
+	/*
+	 * Devices. create: origin NULL for an empty one, else a device of the
+	 * same pool, whose content at this moment it gets; an active origin is
+	 * quiesced and always resumed. The new device is inactive.
+	 */
+	int (*create)(struct store *store, const struct bvol_pool *pool, const struct bvol_uuid *id,
+		      uint64_t size, const struct bvol_uuid *origin, struct action **ret,
+		      struct err *e);
+	/* Deactivates first. */
+	int (*destroy)(struct store *store, const struct bvol_pool *pool,
+		       const struct bvol_uuid *id, struct action **ret, struct err *e);
+	/* Make the block device appear with this size, also when it is active with another one. */
+	int (*activate)(struct store *store, const struct bvol_pool *pool,
+			const struct bvol_uuid *id, uint64_t size, struct action **ret,
+			struct err *e);
+	int (*deactivate)(struct store *store, const struct bvol_pool *pool,
+			  const struct bvol_uuid *id, struct action **ret, struct err *e);
+	/* a and b change places: content moves, ids and block devices stay. a is active, b is not. */
+	int (*exchange)(struct store *store, const struct bvol_pool *pool, const struct bvol_uuid *a,
+			const struct bvol_uuid *b, uint64_t size, struct action **ret,
+			struct err *e);
+	/* Node of the active device; found is false when it is not active. No blocking. */
+	int (*device)(const struct bvol_uuid *id, char node[32], bool *found);
+
+	/*
+	 * Compare the provider's tables with the kernel's state and call each
+	 * with a struct bvol_difference for what is missing, extra or differs.
+	 * Worker thread work: an action whose act fills the list, read by diff.
+	 */
+	int (*check)(struct store *store, const struct bvol_pool *pool,
+		     struct provider_check **ret, struct err *e);
+};
+
+struct provider_check {
+	struct action action;
+	struct bvol_difference **differences;	/* NULL at the end; owned by the action */
+};
+
+extern const struct provider_ops provider_thin;
+
+/* NULL when there is no such provider. */
+const struct provider_ops *provider_find(const char *name);
+
+#endif
