@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Every change of state goes through here: one transaction of the store, and
+ * the events that tell of it, sent when and only when it is durable. The
+ * status of an object changes by one function for each type, which knows the
+ * legal moves.
+ */
+#ifndef BVOL_CHANGE_H
+#define BVOL_CHANGE_H
+
+#include "bvol.h"
+#include "store/store.h"
+
+typedef void (*change_emit)(const struct bvol_event *event, void *data);
+
+struct change {
+	struct store *store;
+	change_emit emit;
+	void *data;
+	struct bvol_event **pending;
+	size_t n_pending;
+};
+
+int change_begin(struct change *c, struct err *e);
+int change_commit(struct change *c, struct err *e);
+/* Does nothing outside a transaction. */
+void change_rollback(struct change *c);
+
+/*
+ * Write the object with its new status (the same one: the other fields alone).
+ * error: why it is an error status, NULL forgets an earlier reason. An illegal
+ * move is -EPROTO and a bug. "deleted" deletes the row.
+ */
+int change_pool(struct change *c, struct bvol_pool *o, uint32_t status, const char *error,
+		struct err *e);
+int change_volume(struct change *c, struct bvol_volume *o, uint32_t status, const char *error,
+		  struct err *e);
+int change_snapshot(struct change *c, struct bvol_snapshot *o, uint32_t status, const char *error,
+		    struct err *e);
+int change_export(struct change *c, struct bvol_export *o, uint32_t status, const char *error,
+		  struct err *e);
+int change_job(struct change *c, struct bvol_job *o, uint32_t status, const char *error,
+	       struct err *e);
+
+/* CLOCK_REALTIME in nanoseconds. */
+uint64_t change_now(void);
+/* A new id; ids sort by the time they were made (RFC 9562, version 7). -EIO without randomness. */
+int change_new_id(struct bvol_uuid *ret);
+
+#endif

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Jobs: workflows that outlive the daemon. A workflow is a table of steps, a
+ * job is a row that says which step it is at. For each step
+ *
+ *	plan	on the loop, in the transaction that records the step as begun:
+ *		looks at the store, returns an action or none. A plan that fails
+ *		has written nothing.
+ *	act	in a worker: the action's own
+ *	done	on the loop, in the transaction that also holds the action's
+ *		commit: changes the states of the objects
+ *
+ * and the end of one step and the beginning of the next share a transaction.
+ * After a crash a job goes on with the step it was at, whose plan and action
+ * find out what is done already. When a step fails the workflow's undo steps
+ * run, and then its failed() says what becomes of the objects.
+ */
+#ifndef BVOL_ENGINE_H
+#define BVOL_ENGINE_H
+
+#include "job/change.h"
+#include "sys/worker.h"
+#include "util/action.h"
+
+/* Steps in the same lane run one after the other, in order of arrival. */
+enum job_lane {
+	LANE_NONE,
+	LANE_POOL,	/* the job's pool: its metadata has one writer */
+	LANE_EXPORT,	/* the job's export */
+};
+
+struct engine;
+
+struct job {
+	struct engine *engine;
+	struct bvol_job *row;
+	const struct job_flow *flow;
+	const struct job_step *step;
+	struct action *action;
+	struct job *next_in_lane;
+	struct lane *lane;
+	struct err err;		/* why it failed, kept while it is undone */
+};
+
+struct job_step {
+	const char *name;
+	enum job_lane lane;
+	int (*plan)(struct job *job, struct action **ret, struct err *e);
+	/* NULL: nothing to change. */
+	int (*done)(struct job *job, struct err *e);
+};
+
+struct job_flow {
+	const char *kind;
+	const struct job_step *steps;	/* name NULL at the end */
+	const struct job_step *undo;	/* may be NULL */
+	/*
+	 * In the last transaction of a failed job. clean: the undo steps (if any)
+	 * went through. Returns 1 to begin again at the first step.
+	 */
+	int (*failed)(struct job *job, bool clean, struct err *e);
+};
+
+/* What jobs need of the rooms above: the manager fills it in. */
+struct engine_hooks {
+	/* Tell the kernel module of an export; no error when there is no module. */
+	int (*announce)(const struct bvol_export *export, void *data, struct err *e);
+	int (*withdraw)(const struct bvol_uuid *export_id, void *data, struct err *e);
+	/* Has the volume a session now? */
+	bool (*attached)(const struct bvol_uuid *volume_id, void *data);
+	/* Move what a failed job can't be placed on: another pool, -ENOSPC when there is none. */
+	int (*reschedule)(struct job *job, struct bvol_volume *volume, void *data, struct err *e);
+	void *data;
+};
+
+struct engine {
+	struct change *change;
+	struct workers *workers;
+	struct loop *loop;
+	struct engine_hooks hooks;
+	struct lane *lanes;
+	unsigned int running;	/* jobs that have not ended */
+	unsigned int ended;	/* rows of jobs that have */
+};
+
+/*
+ * Write a new job's row, inside the caller's transaction; takes over row. The
+ * job starts when the caller has committed and calls job_start().
+ */
+int job_new(struct engine *engine, struct bvol_job *row, struct job **ret, struct err *e);
+void job_start(struct job *job);
+struct job *job_free(struct job *job);
+/* Go on with every job that a crash interrupted. */
+int engine_resume(struct engine *engine, struct err *e);
+
+/* One file for each workflow, one line for each in flows.c. */
+extern const struct job_flow *const job_flows[];
+extern const struct job_flow flow_pool_create, flow_pool_delete, flow_volume_create,
+	flow_volume_delete, flow_volume_extend, flow_volume_revert, flow_snapshot_create,
+	flow_snapshot_delete, flow_export_create, flow_export_delete;
+
+#endif

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include <errno.h>
+
+#include "fabric/fabric.h"
+#include "job/flow.h"
+
+static int flow_get(struct job *job, const struct bvol_type *type, const struct bvol_uuid *id,
+		    void **ret, struct err *e)
+{
+	int r = store_get(flow_store(job), type, id, ret, e);
+
+	return r < 0 ? err_set(e, r, "the %s of this job is not in the database", type->name) : 0;
+}
+
+int flow_volume(struct job *job, struct bvol_volume **ret, struct err *e)
+{
+	return flow_get(job, &bvol_type_volume, &job->row->volume_id, (void **)ret, e);
+}
+
+int flow_snapshot(struct job *job, struct bvol_snapshot **ret, struct err *e)
+{
+	return flow_get(job, &bvol_type_snapshot, &job->row->snapshot_id, (void **)ret, e);
+}
+
+int flow_export(struct job *job, struct bvol_export **ret, struct err *e)
+{
+	return flow_get(job, &bvol_type_export, &job->row->export_id, (void **)ret, e);
+}
+
+int flow_pool(struct job *job, struct bvol_pool **ret, const struct provider_ops **provider,
+	      struct err *e)
+{
+	int r = flow_get(job, &bvol_type_pool, &job->row->pool_id, (void **)ret, e);
+
+	if (r < 0)
+		return r;
+	*provider = provider_find((*ret)->provider);
+	return *provider ? 0 : err_set(e, -ENOSYS, "this bvold has no provider %s",
+				       (*ret)->provider);
+}
+
+int flow_destroy(struct job *job, const struct bvol_uuid *id, struct action **ret, struct err *e)
+{
+	const struct provider_ops *provider;
+	_cleanup_pool_ pool = NULL;
+	int r = flow_pool(job, &pool, &provider, e);
+
+	return r < 0 ? r : provider->destroy(flow_store(job), pool, id, ret, e);
+}
+
+uint32_t flow_idle(struct job *job, const struct bvol_volume *volume)
+{
+	const struct engine_hooks *hooks = &job->engine->hooks;
+
+	return hooks->attached(&volume->id, hooks->data) ? BVOL_VOLUME_STATUS_IN_USE :
+							   BVOL_VOLUME_STATUS_AVAILABLE;
+}
+
+int flow_set_pool(struct job *job, uint32_t status, const char *error, struct err *e)
+{
+	const struct provider_ops *provider;
+	_cleanup_pool_ pool = NULL;
+	int r = flow_pool(job, &pool, &provider, e);
+
+	return r < 0 ? r : change_pool(flow_change(job), pool, status, error, e);
+}
+
+int flow_set_volume(struct job *job, uint32_t status, const char *error, struct err *e)
+{
+	_cleanup_volume_ volume = NULL;
+	int r = flow_volume(job, &volume, e);
+
+	return r < 0 ? r : change_volume(flow_change(job), volume, status, error, e);
+}
+
+int flow_set_snapshot(struct job *job, uint32_t status, const char *error, struct err *e)
+{
+	_cleanup_snapshot_ snapshot = NULL;
+	int r = flow_snapshot(job, &snapshot, e);
+
+	return r < 0 ? r : change_snapshot(flow_change(job), snapshot, status, error, e);
+}
+
+int flow_set_export(struct job *job, uint32_t status, const char *error, struct err *e)
+{
+	_cleanup_export_ export = NULL;
+	int r = flow_export(job, &export, e);
+
+	return r < 0 ? r : change_export(flow_change(job), export, status, error, e);
+}
+
+int flow_plan_pool_destroy(struct job *job, struct action **ret, struct err *e)
+{
+	const struct provider_ops *provider;
+	_cleanup_pool_ pool = NULL;
+	int r = flow_pool(job, &pool, &provider, e);
+
+	return r < 0 ? r : provider->pool_destroy(flow_store(job), pool, ret, e);
+}
+
+int flow_plan_activate(struct job *job, struct action **ret, struct err *e)
+{
+	const struct provider_ops *provider;
+	_cleanup_volume_ volume = NULL;
+	_cleanup_pool_ pool = NULL;
+	int r = flow_volume(job, &volume, e);
+
+	if (!r)
+		r = flow_pool(job, &pool, &provider, e);
+	if (r < 0)
+		return r;
+	return provider->activate(flow_store(job), pool, &volume->id, volume->size, ret, e);
+}
+
+int flow_plan_destroy_volume(struct job *job, struct action **ret, struct err *e)
+{
+	return flow_destroy(job, &job->row->volume_id, ret, e);
+}
+
+int flow_plan_destroy_snapshot(struct job *job, struct action **ret, struct err *e)
+{
+	return flow_destroy(job, &job->row->snapshot_id, ret, e);
+}
+
+int flow_plan_remove_target(struct job *job, struct action **ret, struct err *e)
+{
+	const struct fabric_ops *fabric;
+	_cleanup_export_ export = NULL;
+	int r = flow_export(job, &export, e);
+
+	if (r < 0)
+		return r;
+	fabric = fabric_find(export->fabric);
+	return fabric ? fabric->remove(export, ret, e)
+		      : err_set(e, -ENOSYS, "this bvold can't make exports of this kind");
+}
+
+int flow_plan_withdraw(struct job *job, struct action **ret, struct err *e)
+{
+	const struct engine_hooks *hooks = &job->engine->hooks;
+
+	return hooks->withdraw(&job->row->export_id, hooks->data, e);
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the workflows share: the objects of a job, and plans that fit several of them. */
+#ifndef BVOL_FLOW_H
+#define BVOL_FLOW_H
+
+#include "job/engine.h"
+#include "provider/provider.h"
+#include "util/cleanup.h"
+
+static inline void volume_freep(struct bvol_volume **o)
+{
+	bvol_free(&bvol_type_volume, *o);
+}
+
+static inline void snapshot_freep(struct bvol_snapshot **o)
+{
+	bvol_free(&bvol_type_snapshot, *o);
+}
+
+static inline void pool_freep(struct bvol_pool **o)
+{
+	bvol_free(&bvol_type_pool, *o);
+}
+
+static inline void export_freep(struct bvol_export **o)
+{
+	bvol_free(&bvol_type_export, *o);
+}
+
+#define _cleanup_volume_ _cleanup_(volume_freep) struct bvol_volume *
+#define _cleanup_snapshot_ _cleanup_(snapshot_freep) struct bvol_snapshot *
+#define _cleanup_pool_ _cleanup_(pool_freep) struct bvol_pool *
+#define _cleanup_export_ _cleanup_(export_freep) struct bvol_export *
+
+/* The job's objects, read anew; an object that is not there is a bug and an error. */
+int flow_volume(struct job *job, struct bvol_volume **ret, struct err *e);
+int flow_snapshot(struct job *job, struct bvol_snapshot **ret, struct err *e);
+int flow_export(struct job *job, struct bvol_export **ret, struct err *e);
+int flow_pool(struct job *job, struct bvol_pool **ret, const struct provider_ops **provider,
+	      struct err *e);
+
+static inline struct change *flow_change(struct job *job)
+{
+	return job->engine->change;
+}
+
+static inline struct store *flow_store(struct job *job)
+{
+	return job->engine->change->store;
+}
+
+/* Plan the end of the device with this id in the job's pool. */
+int flow_destroy(struct job *job, const struct bvol_uuid *id, struct action **ret, struct err *e);
+/* The status of a volume that nothing is done to: in-use while it has a session. */
+uint32_t flow_idle(struct job *job, const struct bvol_volume *volume);
+/* Write the job's object with this status. */
+int flow_set_pool(struct job *job, uint32_t status, const char *error, struct err *e);
+int flow_set_volume(struct job *job, uint32_t status, const char *error, struct err *e);
+int flow_set_snapshot(struct job *job, uint32_t status, const char *error, struct err *e);
+int flow_set_export(struct job *job, uint32_t status, const char *error, struct err *e);
+
+/* Plans that more than one workflow has. */
+int flow_plan_pool_destroy(struct job *job, struct action **ret, struct err *e);
+int flow_plan_activate(struct job *job, struct action **ret, struct err *e);
+int flow_plan_destroy_volume(struct job *job, struct action **ret, struct err *e);
+int flow_plan_remove_target(struct job *job, struct action **ret, struct err *e);
+int flow_plan_withdraw(struct job *job, struct action **ret, struct err *e);
+int flow_plan_destroy_snapshot(struct job *job, struct action **ret, struct err *e);
+
+#endif

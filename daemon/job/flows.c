@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "job/engine.h"
+
+const struct job_flow *const job_flows[] = {
+	&flow_pool_create,
+	&flow_pool_delete,
+	&flow_volume_create,
+	&flow_volume_delete,
+	&flow_volume_extend,
+	&flow_volume_revert,
+	&flow_snapshot_create,
+	&flow_snapshot_delete,
+	&flow_export_create,
+	&flow_export_delete,
+	NULL,
+};

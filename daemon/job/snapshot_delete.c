@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "job/flow.h"
+
+static int done_destroy(struct job *job, struct err *e)
+{
+	return flow_set_snapshot(job, BVOL_SNAPSHOT_STATUS_DELETED, NULL, e);
+}
+
+static int failed(struct job *job, bool clean, struct err *e)
+{
+	return flow_set_snapshot(job, BVOL_SNAPSHOT_STATUS_ERROR_DELETING, job->err.text, e);
+}
+
+const struct job_flow flow_snapshot_delete = {
+	.kind = "snapshot-delete",
+	.steps = (const struct job_step[]) {
+		{ "destroy", LANE_POOL, flow_plan_destroy_snapshot, done_destroy },
+		{ 0 },
+	},
+	.failed = failed,
+};
