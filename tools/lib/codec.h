@@ -14,6 +14,8 @@
 
 #include "bvol.h"
 
+struct nlmsghdr;
+
 /* nlmsg_type on the unix socket, where no family id exists. */
 #define BVOL_FRAME	0x10
 /* Largest message either way, headers and envelope included. */
@@ -25,18 +27,22 @@
 void *codec_new(const struct bvol_type *type);
 
 /*
- * Attributes of obj into buf: number of bytes, or -EMSGSIZE. Only fields whose
- * "has" bit is set are written.
+ * Attributes of obj into buf: number of bytes, or -EMSGSIZE (also when a
+ * string is longer than its field may be), -EILSEQ for a string outside UTF-8.
+ * Only fields whose "has" bit is set are written.
  */
 ssize_t codec_encode(const struct bvol_type *type, const void *obj, void *buf, size_t len);
 /*
  * -EBADMSG: a wrong length, bytes outside UTF-8, a string without its NUL or
- * too long, too deep. Unknown attributes are skipped (a newer peer).
+ * too long, a single value twice, too deep; -ENOMEM. Unknown attributes are
+ * skipped (a newer peer).
  */
 int codec_decode(const struct bvol_type *type, const void *buf, size_t len, void **ret);
 
 /* Deep copy, NULL without memory. */
 void *codec_copy(const struct bvol_type *type, const void *obj);
+/* Move to into what it lacks and from has; both stay the caller's. */
+void codec_merge(const struct bvol_type *type, void *into, void *from);
 
 /* Setters that copy and set the "has" bit; obj's struct must be of that type. */
 int codec_set_string(const struct bvol_type *type, void *obj, uint16_t attr, const char *value);
@@ -50,21 +56,36 @@ int codec_append_nest(const struct bvol_type *type, void *obj, uint16_t attr, vo
 #define codec_set(obj, attr, member, value) \
 	do { (obj)->member = (value); (obj)->has |= BVOL_BIT(attr); } while (0)
 
-/* One message of the unix socket. */
+/*
+ * One message, on the unix socket and on netlink. A call or a reply carries
+ * its attributes as payload of an envelope; event-get has the envelope alone;
+ * any other command has its attributes directly, here called payload too.
+ * On the unix socket event-get without follow ends with a reply without
+ * payload, event-get with follow never ends; since = UINT64_MAX stands for new
+ * events alone.
+ */
 struct frame {
 	uint8_t cmd;		/* enum BVOL_CMD_… */
 	uint32_t seq;
-	/* Envelope of calls and replies; absent values are 0. */
+	/* Envelope; absent values are 0. */
 	uint32_t verb;
 	uint64_t since;		/* of event-get */
 	uint32_t follow;	/* of event-get */
 	const void *payload;	/* attributes; points into the buffer that was parsed */
 	size_t payload_len;
+	/* Netlink alone. */
+	uint16_t type;		/* nlmsg_type; 0 stands for BVOL_FRAME */
+	uint16_t flags;		/* nlmsg_flags */
+	uint64_t cookie;
+	uint32_t uid;
+	uint32_t pid;
 };
 
-/* Bytes written, or -EMSGSIZE. For BVOL_CMD_EVENT the payload is the event's attributes. */
+/* Bytes written, or -EMSGSIZE. */
 ssize_t frame_put(const struct frame *frame, void *buf, size_t len);
-/* -EBADMSG unless buf is exactly one well-formed message. */
+/* -EBADMSG unless buf is exactly one well-formed message of type BVOL_FRAME. */
 int frame_get(const void *buf, size_t len, struct frame *ret);
+/* The same for a message of any type, whose header was found to fit in its buffer. */
+int frame_parse(const struct nlmsghdr *head, struct frame *ret);
 
 #endif

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The daemon's end of the netlink family. Inside the tree only. Two sockets:
- * one bound as the node's daemon (calls come in there), one for requests of
- * the daemon itself, so that an acknowledgement never waits behind a call.
+ * The daemon's end of the netlink family. Inside the tree only. Three sockets:
+ * one bound as the node's daemon (calls come in there), one that hears the
+ * events, one for requests of the daemon itself, so that an acknowledgement
+ * never waits behind a call.
  * Everything is for one thread, the daemon's loop. Requests wait for the
  * kernel's answer, which the module gives without sleeping on anything.
  */
@@ -46,7 +47,10 @@ int link_event_fd(const struct link *link);
  */
 int link_handle(struct link *link, const struct link_ops *ops, void *data);
 
-/* -ENOENT: the caller has gone; -EAGAIN: its socket is full and it gets nothing. */
+/*
+ * -ENOENT: the caller has gone; -EAGAIN: its socket is full and it gets
+ * nothing; -EMSGSIZE: the response does not fit into a message.
+ */
 int link_reply(struct link *link, uint64_t cookie, const struct bvol_response *response);
 int link_notify(struct link *link, const struct bvol_event *event);
 int link_export_add(struct link *link, const struct bvol_export *export);
@@ -58,8 +62,9 @@ int link_events(struct link *link, uint64_t since, bvol_each each, void *data);
 int link_info(struct link *link, struct bvol_info **ret);
 
 /*
- * Watch for the family's appearance (CTRL_CMD_NEWFAMILY): a descriptor to poll
- * and a function that reads it, returning 1 when the family "bvol" was added.
+ * Watch for the family's appearance: a descriptor to poll and a function that
+ * reads it, returning 1 when the family "bvol" may have been added. Open the
+ * watch before link_open() and no appearance is missed.
  */
 struct link_watch;
 int link_watch_open(struct link_watch **ret);

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "port.h"
+
+int say(char *sentence, int error, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(sentence, BVOL_SENTENCE_MAX + 1, format, args);
+	va_end(args);
+	return error;
+}
+
+int64_t port_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
+}
+
+struct port *port_close(struct port *port)
+{
+	if (port)
+		port->ops->close(port);
+	free(port);
+	return NULL;
+}
+
+int port_send(struct port *port, struct frame *frame)
+{
+	uint8_t buf[BVOL_FRAME_MAX];
+	ssize_t len;
+
+	if (!++port->seq)
+		port->seq = 1;
+	frame->seq = port->seq;
+	if (port->family)
+		frame->type = port->family;
+	len = frame_put(frame, buf, sizeof(buf));
+	return len < 0 ? len : port->ops->send(port, buf, len);
+}
+
+int port_recv(struct port *port, struct message *ret)
+{
+	*ret = (struct message) { 0 };
+	return port->ops->recv(port, ret);
+}
+
+static int wait_for(int fd, short events, int64_t deadline)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = events };
+	int64_t left;
+	int r;
+
+	do {
+		left = deadline == PORT_EVER ? -1 : deadline - port_now();
+		if (deadline != PORT_EVER && left < 0)
+			left = 0;
+		r = poll(&poll_fd, 1, left > INT32_MAX ? INT32_MAX : left);
+	} while (r < 0 && errno == EINTR);
+	if (r < 0)
+		return -errno;
+	return r ? 0 : -ETIMEDOUT;
+}
+
+int port_wait(struct port *port, int64_t deadline)
+{
+	return wait_for(port->fd, POLLIN, deadline);
+}
+
+static int send_patiently(struct port *port, struct frame *frame, int64_t deadline)
+{
+	int r;
+
+	for (;;) {
+		r = port_send(port, frame);
+		if (r != -EAGAIN)
+			return r;
+		r = wait_for(port->fd, POLLOUT, deadline);
+		if (r < 0)
+			return r;
+	}
+}
+
+int port_ask(struct port *port, struct frame *frame, int64_t deadline, char *sentence,
+	     port_each each, void *data)
+{
+	struct message message;
+	int r, stop = 0;
+
+	r = send_patiently(port, frame, deadline);
+	while (r >= 0) {
+		r = port_recv(port, &message);
+		if (r == -EAGAIN) {
+			r = port_wait(port, deadline);
+			continue;
+		}
+		if (r < 0 || message.seq != port->seq)
+			continue;
+		if (message.frame.cmd && each && !stop)
+			stop = each(&message, data);
+		if (message.end) {
+			if (message.sentence)
+				say(sentence, 0, "%s", message.sentence);
+			return stop ?: message.error;
+		}
+	}
+	return r;
+}
+
+int port_walk(const struct message *message, void *data)
+{
+	const struct port_walk *walk = data;
+	void *obj;
+	int r;
+
+	r = codec_decode(walk->type, message->frame.payload, message->frame.payload_len, &obj);
+	/* An event holds what strangers sent; a gap in the numbers shows that it is missing. */
+	if (r == -EBADMSG && walk->type == &bvol_type_event)
+		return 0;
+	if (r < 0)
+		return r;
+	r = walk->each(obj, walk->data);
+	bvol_free(walk->type, obj);
+	return r;
+}
+
+/* A user may lack what one transport asks for and have what the other does. */
+static int open_any(const char *path, bool events, char *sentence, struct port **ret)
+{
+	char why[BVOL_SENTENCE_MAX + 1];
+	int netlink, r;
+
+	netlink = port_open(BVOL_NETLINK, NULL, events, why, ret);
+	if (netlink >= 0)
+		return netlink;
+	r = port_open(BVOL_UNIX, path, events, sentence, ret);
+	if (r == -ENOENT && netlink == -ENOENT)
+		return say(sentence, r, "bvold is not running: neither the bvol kernel module nor "
+			   "%s is there; start bvold", path);
+	if (r < 0 && netlink == -EPERM)
+		return say(sentence, r == -EACCES ? r : netlink,
+			   "this user may not talk to bvold: netlink needs CAP_NET_ADMIN, and %s %s; "
+			   "run as root or join the group bvol", path,
+			   r == -EACCES ? "needs the group bvol" :
+			   r == -ENOENT ? "is not there" : "does not answer");
+	return r;
+}
+
+static int may_ask(struct port *port, char *sentence)
+{
+	struct frame info = { .cmd = BVOL_CMD_INFO, .flags = NLM_F_REQUEST | NLM_F_ACK };
+	int r = port_ask(port, &info, port_now() + 5000, sentence, NULL, NULL);
+
+	return r == -EPERM ? say(sentence, r, PORT_EPERM) : r;
+}
+
+int port_open(enum bvol_transport transport, const char *path, bool events, char *sentence,
+	      struct port **ret)
+{
+	struct port *port;
+	int r;
+
+	if (!path)
+		path = BVOL_SOCKET;
+	if (transport == BVOL_ANY)
+		return open_any(path, events, sentence, ret);
+	if (transport == BVOL_UNIX)
+		return port_open_unix(path, sentence, ret);
+	r = port_open_netlink(events, sentence, &port);
+	if (r < 0)
+		return r;
+	r = events ? 0 : may_ask(port, sentence);
+	if (r < 0)
+		port_close(port);
+	else
+		*ret = port;
+	return r;
+}
