@@ -15,7 +15,8 @@ struct err {
 
 /*
  * Fill in the sentence and return code. e may be NULL. A sentence that is
- * there already stays: the first one is nearest to the cause.
+ * there already stays: the first one is nearest to the cause. It is always
+ * UTF-8 without control characters, cut where it would be too long.
  */
 int err_set(struct err *e, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

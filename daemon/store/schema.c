@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "store/schema.h"
+
+const char *const schema_steps[] = {
+#include "001.sql.inc"
+};
+
+const uint32_t schema_newest = sizeof(schema_steps) / sizeof(schema_steps[0]);

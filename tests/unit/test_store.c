@@ -1,0 +1,804 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "unit.h"
+#include "codec.h"
+#include "store/store.h"
+
+#define FIELD(type, member, number, of_kind) \
+	{ .name = #member, .attr = number, .kind = of_kind, .offset = offsetof(struct type, member) }
+
+/* A provider's private table, as its rooms describe it. */
+struct thin_dev {
+	uint64_t has;
+	struct bvol_uuid id, pool_id;
+	uint32_t dev_id;
+	uint64_t size;
+	char *state;
+};
+
+static const struct bvol_field thin_dev_fields[] = {
+	FIELD(thin_dev, id, 1, BVOL_UUID),
+	FIELD(thin_dev, pool_id, 2, BVOL_UUID),
+	FIELD(thin_dev, dev_id, 3, BVOL_U32),
+	FIELD(thin_dev, size, 4, BVOL_U64),
+	FIELD(thin_dev, state, 5, BVOL_STRING),
+};
+
+static const struct bvol_type type_thin_dev = {
+	"thin-dev", sizeof(struct thin_dev), thin_dev_fields, 5,
+};
+
+struct thin_pool {
+	uint64_t has;
+	struct bvol_uuid id;
+	uint64_t transaction_id;
+	uint32_t next_dev_id;
+};
+
+static const struct bvol_field thin_pool_fields[] = {
+	FIELD(thin_pool, id, 1, BVOL_UUID),
+	FIELD(thin_pool, transaction_id, 2, BVOL_U64),
+	FIELD(thin_pool, next_dev_id, 3, BVOL_U32),
+};
+
+static const struct bvol_type type_thin_pool = {
+	"thin-pool", sizeof(struct thin_pool), thin_pool_fields, 3,
+};
+
+/* In an order that fulfils all references, with the fields that are live or kept elsewhere. */
+static const struct {
+	const struct bvol_type *type;
+	const char *not_stored[8];
+} tables[] = {
+	{ &bvol_type_pool, { "data_total", "data_used", "metadata_total", "metadata_used",
+			     "provisioned", "transaction_id" } },
+	{ &bvol_type_volume, { "pool", "device" } },
+	{ &bvol_type_snapshot, {} },
+	{ &bvol_type_export, { "sessions", "command_errors", "login_failures" } },
+	{ &bvol_type_job, {} },
+	{ &bvol_type_quota, { "volumes_used", "snapshots_used", "gigabytes_used" } },
+	{ &type_thin_pool, {} },
+	{ &type_thin_dev, {} },
+};
+
+static char dir[64], path[128];
+static struct err err;
+
+static void make_dir(void)
+{
+	strcpy(dir, "/tmp/bvol-test-XXXXXX");
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/state.db", dir);
+	err_clear(&err);
+}
+
+static void remove_dir(void)
+{
+	static const char *const names[] = { "state.db", "state.db-wal", "state.db-journal", "link" };
+	char name[128];
+
+	for (size_t i = 0; i < N_OF(names); i++) {
+		snprintf(name, sizeof(name), "%s/%s", dir, names[i]);
+		unlink(name);
+	}
+	assert_int_equal(rmdir(dir), 0);
+}
+
+static void must(int r)
+{
+	if (r < 0)
+		print_error("%s\n", err.text);
+	assert_int_equal(r, 0);
+}
+
+static struct store *open_store(void)
+{
+	struct store *store = NULL;
+
+	must(store_open(path, &store, &err));
+	return store;
+}
+
+static int setup(void **state)
+{
+	make_dir();
+	*state = open_store();
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	store_close(*state);
+	remove_dir();
+	return 0;
+}
+
+static struct bvol_uuid uuid_of(const char *word, size_t len)
+{
+	struct bvol_uuid id = {};
+
+	memcpy(id.b, word, len < sizeof(id.b) ? len : sizeof(id.b));
+	return id;
+}
+
+static struct bvol_uuid uuid(unsigned int n)
+{
+	return (struct bvol_uuid) { { (uint8_t)(n >> 8), (uint8_t)n } };
+}
+
+static const char nasty[] = "O'Brien\"; DROP TABLE \"volume\"; -- %s%n ?1 \xc3\xa9 \\ \t";
+
+static void fill(const struct bvol_type *type, const struct bvol_field *field, void *obj)
+{
+	void *at = (char *)obj + field->offset;
+	const char *id = strstr(field->name, "_id");
+
+	*(uint64_t *)obj |= BVOL_BIT(field->attr);
+	switch (field->kind) {
+	case BVOL_ENUM:
+		*(uint32_t *)at = field->values->n - 1;
+		break;
+	case BVOL_U32:
+		*(uint32_t *)at = 97;
+		break;
+	case BVOL_U64:
+	case BVOL_TIME:
+		*(uint64_t *)at = INT64_MAX - field->attr;
+		break;
+	case BVOL_S64:
+		*(int64_t *)at = -1;
+		break;
+	case BVOL_UUID:	/* "id" of a pool and "pool_id" of a volume are the same */
+		*(struct bvol_uuid *)at = id ? uuid_of(field->name, (size_t)(id - field->name))
+					     : uuid_of(type->name, strlen(type->name));
+		break;
+	case BVOL_STRING:
+		assert_int_equal(codec_set_string(type, obj, field->attr, nasty), 0);
+		break;
+	case BVOL_LIST:
+		assert_int_equal(codec_append_list(type, obj, field->attr, nasty), 0);
+		assert_int_equal(codec_append_list(type, obj, field->attr, ""), 0);
+		assert_int_equal(codec_append_list(type, obj, field->attr, "b"), 0);
+		break;
+	case BVOL_NEST:
+		*(void **)at = codec_new(field->nest);
+		for (size_t i = 0; i < field->nest->n_fields; i++)
+			fill(field->nest, &field->nest->fields[i], *(void **)at);
+		break;
+	}
+}
+
+static void *full(const struct bvol_type *type)
+{
+	void *obj = codec_new(type);
+
+	for (size_t i = 0; i < type->n_fields; i++)
+		fill(type, &type->fields[i], obj);
+	if (type == &type_thin_dev)
+		((struct thin_dev *)obj)->pool_id = uuid_of("thin-pool", 9);
+	return obj;
+}
+
+static const void *key_of(const struct bvol_type *type, const void *obj)
+{
+	const void *at = (const char *)obj + type->fields[0].offset;
+
+	return type->fields[0].kind == BVOL_STRING ? *(const void *const *)at : at;
+}
+
+static void assert_same(const struct bvol_type *type, const void *a, const void *b)
+{
+	static uint8_t one[BVOL_PAYLOAD_MAX], two[BVOL_PAYLOAD_MAX];
+	ssize_t n = codec_encode(type, a, one, sizeof(one));
+
+	assert_true(n >= 0);
+	assert_int_equal(codec_encode(type, b, two, sizeof(two)), n);
+	assert_memory_equal(one, two, (size_t)n);
+}
+
+static void forget_live(size_t table, void *obj)
+{
+	const struct bvol_type *type = tables[table].type;
+
+	for (const char *const *name = tables[table].not_stored; *name; name++)
+		*(uint64_t *)obj &= ~BVOL_BIT(bvol_field(type, *name)->attr);
+}
+
+static void round_trip(void **state)
+{
+	struct store *store = *state;
+
+	for (size_t i = 0; i < N_OF(tables); i++) {
+		const struct bvol_type *type = tables[i].type;
+		void *obj = full(type), *back;
+
+		must(store_begin(store, &err));
+		must(store_insert(store, type, obj, &err));
+		must(store_commit(store, &err));
+		forget_live(i, obj);
+		must(store_get(store, type, key_of(type, obj), &back, &err));
+		assert_same(type, obj, back);
+		bvol_free(type, back);
+		bvol_free(type, obj);
+	}
+	store_close(store);
+	*state = open_store();
+	for (size_t i = 0; i < N_OF(tables); i++) {
+		void *obj = full(tables[i].type), *back;
+
+		forget_live(i, obj);
+		must(store_first(*state, tables[i].type, NULL, &back, &err));
+		assert_same(tables[i].type, obj, back);
+		bvol_free(tables[i].type, back);
+		bvol_free(tables[i].type, obj);
+	}
+}
+
+static struct bvol_volume *new_volume(unsigned int n, const char *name, const char *project)
+{
+	struct bvol_volume *v = codec_new(&bvol_type_volume);
+
+	codec_set(v, BVOL_A_VOLUME_ID, id, uuid(n));
+	codec_set(v, BVOL_A_VOLUME_STATUS, status, n % 2 ? BVOL_VOLUME_STATUS_AVAILABLE
+							 : BVOL_VOLUME_STATUS_IN_USE);
+	codec_set(v, BVOL_A_VOLUME_SIZE, size, n * UINT64_C(512));
+	codec_set(v, BVOL_A_VOLUME_CREATED_AT, created_at, n);
+	codec_set_string(&bvol_type_volume, v, BVOL_A_VOLUME_NAME, name);
+	codec_set_string(&bvol_type_volume, v, BVOL_A_VOLUME_PROJECT, project);
+	return v;
+}
+
+static int insert_volume(struct store *store, unsigned int n, const char *name, const char *project)
+{
+	struct bvol_volume *v = new_volume(n, name, project);
+	int r = store_insert(store, &bvol_type_volume, v, &err);
+
+	bvol_free(&bvol_type_volume, v);
+	return r;
+}
+
+static bool volume_exists(struct store *store, unsigned int n)
+{
+	struct bvol_uuid id = uuid(n);
+	void *obj;
+	int r = store_get(store, &bvol_type_volume, &id, &obj, &err);
+
+	if (r == -ENOENT)
+		return false;
+	must(r);
+	bvol_free(&bvol_type_volume, obj);
+	return true;
+}
+
+static void unset_is_null(void **state)
+{
+	struct store *store = *state;
+	struct bvol_volume *v = new_volume(1, "v", "p"), *back;
+	void *got;
+
+	must(store_begin(store, &err));
+	codec_set_string(&bvol_type_volume, v, BVOL_A_VOLUME_ERROR, "why");
+	must(store_insert(store, &bvol_type_volume, v, &err));
+	v->has &= ~BVOL_BIT(BVOL_A_VOLUME_ERROR);
+	must(store_update(store, &bvol_type_volume, v, &err));
+	must(store_commit(store, &err));
+	must(store_get(store, &bvol_type_volume, &v->id, &got, &err));
+	back = got;
+	assert_null(back->error);
+	assert_same(&bvol_type_volume, v, back);
+	assert_false(bvol_has(back, BVOL_A_VOLUME_POOL_ID));
+	bvol_free(&bvol_type_volume, back);
+	bvol_free(&bvol_type_volume, v);
+}
+
+static void put_pool(struct store *store)
+{
+	void *pool = full(&bvol_type_pool);
+
+	must(store_insert(store, &bvol_type_pool, pool, &err));
+	bvol_free(&bvol_type_pool, pool);
+}
+
+static void lists(void **state)
+{
+	struct store *store = *state;
+	static const char *const cases[][3] = {
+		{}, { "" }, { "", "" }, { "a" }, { "a", "", "b" }, { "", "a" },
+	};
+	struct bvol_pool *pool = full(&bvol_type_pool);
+	void *back;
+
+	must(store_begin(store, &err));
+	must(store_insert(store, &bvol_type_pool, pool, &err));
+	forget_live(0, pool);
+	for (size_t i = 0; i < N_OF(cases); i++) {
+		size_t n = 0;
+
+		while (n < 3 && cases[i][n])
+			n++;
+		must(codec_set_list(&bvol_type_pool, pool, BVOL_A_POOL_DEVICES, cases[i], n));
+		must(store_update(store, &bvol_type_pool, pool, &err));
+		must(store_get(store, &bvol_type_pool, &pool->id, &back, &err));
+		assert_same(&bvol_type_pool, pool, back);
+		bvol_free(&bvol_type_pool, back);
+	}
+	must(codec_append_list(&bvol_type_pool, pool, BVOL_A_POOL_DEVICES, "/dev/a\n/dev/b"));
+	assert_int_equal(store_update(store, &bvol_type_pool, pool, &err), -EINVAL);
+	assert_string_equal(err.text, "devices may not hold a line feed");
+	bvol_free(&bvol_type_pool, pool);
+}
+
+static void refusals(void **state)
+{
+	struct store *store = *state;
+	struct bvol_volume *v = new_volume(1, "v", "p");
+	const struct bvol_type *type = &bvol_type_volume;
+	void *back = v;
+
+	assert_int_equal(store_insert(store, type, v, NULL), -EPROTO);
+	assert_int_equal(store_update(store, type, v, NULL), -EPROTO);
+	assert_int_equal(store_delete(store, type, &v->id, NULL), -EPROTO);
+	must(store_begin(store, &err));
+	assert_int_equal(store_get(store, type, &v->id, &back, &err), -ENOENT);
+	assert_int_equal(store_first(store, type, NULL, &back, &err), -ENOENT);
+	assert_int_equal(err.code, 0);
+	assert_ptr_equal(back, v);
+	assert_int_equal(store_update(store, type, v, NULL), -ENOENT);
+	assert_int_equal(store_delete(store, type, &v->id, NULL), -ENOENT);
+	must(store_insert(store, type, v, &err));
+	assert_int_equal(store_insert(store, type, v, NULL), -EEXIST);
+	v->size = 0;
+	assert_int_equal(store_update(store, type, v, NULL), -EINVAL);
+	v->size = UINT64_C(1) << 63;
+	assert_int_equal(store_update(store, type, v, NULL), -ERANGE);
+	v->size = 512;
+	v->status = bvol_enum_volume_status.n;
+	assert_int_equal(store_update(store, type, v, NULL), -EINVAL);
+	v->status = 0;
+	v->has &= ~BVOL_BIT(BVOL_A_VOLUME_NAME);
+	assert_int_equal(store_update(store, type, v, NULL), -EINVAL);
+	assert_int_equal(store_insert(store, &bvol_type_session, v, &err), -EUCLEAN);
+	assert_non_null(strstr(err.text, "no table session"));
+	assert_true(store_in_transaction(store));
+	must(store_delete(store, type, &v->id, &err));
+	must(store_commit(store, &err));
+	assert_false(store_in_transaction(store));
+	bvol_free(type, v);
+}
+
+static void references(void **state)
+{
+	struct store *store = *state;
+	struct bvol_volume *v = new_volume(1, "v", "p");
+
+	codec_set(v, BVOL_A_VOLUME_POOL_ID, pool_id, uuid_of("pool", 4));
+	must(store_begin(store, &err));
+	must(store_insert(store, &bvol_type_volume, v, &err));
+	assert_int_equal(store_commit(store, &err), -EINVAL);
+	assert_false(store_in_transaction(store));
+	assert_false(volume_exists(store, 1));
+	err_clear(&err);
+
+	/* Within a transaction the order is free. */
+	must(store_begin(store, &err));
+	must(store_insert(store, &bvol_type_volume, v, &err));
+	put_pool(store);
+	must(store_commit(store, &err));
+	must(store_begin(store, &err));
+	must(store_delete(store, &bvol_type_pool, &v->pool_id, &err));
+	assert_int_equal(store_commit(store, &err), -EINVAL);
+	assert_true(volume_exists(store, 1));
+	bvol_free(&bvol_type_volume, v);
+}
+
+static void rolled_back(void **state)
+{
+	struct store *store = *state;
+
+	store_rollback(store);
+	must(store_begin(store, &err));
+	must(insert_volume(store, 1, "v", "p"));
+	assert_true(volume_exists(store, 1));
+	store_rollback(store);
+	assert_false(volume_exists(store, 1));
+	assert_int_equal(store_commit(store, NULL), -EIO);
+}
+
+struct walk {
+	unsigned int seen[16];
+	size_t n;
+	struct store *store;
+	int end;
+};
+
+static int note(void *obj, void *data)
+{
+	struct bvol_volume *v = obj;
+	struct walk *walk = data;
+
+	walk->seen[walk->n++] = (unsigned int)v->created_at;
+	return walk->end;
+}
+
+static void assert_walk(struct store *store, const struct store_match *match,
+			const struct bvol_uuid *after, unsigned int limit, const char *want)
+{
+	struct walk walk = {};
+	char got[64] = "";
+	uint64_t count;
+
+	must(store_select(store, &bvol_type_volume, match, after, limit, note, &walk, &err));
+	for (size_t i = 0; i < walk.n; i++)
+		snprintf(got + strlen(got), sizeof(got) - strlen(got), "%u ", walk.seen[i]);
+	assert_string_equal(got, want);
+	must(store_count(store, &bvol_type_volume, match, &count, &err));
+	if (!after && !limit)
+		assert_int_equal(count, walk.n);
+}
+
+static void put_volumes(struct store *store)
+{
+	must(store_begin(store, &err));
+	must(insert_volume(store, 3, "c", "red"));
+	must(insert_volume(store, 1, "a", "red"));
+	must(insert_volume(store, 600, "a", "blue"));
+	must(insert_volume(store, 4, "d", "blue"));
+	must(insert_volume(store, 2, "b", "red"));
+	must(store_commit(store, &err));
+}
+
+static void selection(void **state)
+{
+	struct store *store = *state;
+	struct store_match match[10] = {};
+	struct bvol_uuid after = uuid(2), id = uuid(4);
+
+	put_volumes(store);
+	assert_walk(store, NULL, NULL, 0, "1 2 3 4 600 ");
+	assert_walk(store, match, NULL, 2, "1 2 ");
+	assert_walk(store, NULL, &after, 2, "3 4 ");
+	after = uuid(600);
+	assert_walk(store, NULL, &after, 0, "");
+
+	match[0] = (struct store_match) { .attr = BVOL_A_VOLUME_PROJECT, .text = "red" };
+	assert_walk(store, match, NULL, 0, "1 2 3 ");
+	match[1] = (struct store_match) { .attr = BVOL_A_VOLUME_STATUS,
+					  .number = BVOL_VOLUME_STATUS_IN_USE, .not = true };
+	assert_walk(store, match, NULL, 0, "1 3 ");
+	match[0].not = true;
+	match[1].not = false;
+	assert_walk(store, match, NULL, 0, "4 600 ");
+	match[0] = (struct store_match) { .attr = BVOL_A_VOLUME_ID, .id = &id, .not = true };
+	assert_walk(store, match, NULL, 0, "2 600 ");
+	/* A field that is not set differs from every value, and from no value it does not. */
+	match[0] = (struct store_match) { .attr = BVOL_A_VOLUME_POOL_ID, .id = &id, .not = true };
+	match[1] = (struct store_match) {};
+	assert_walk(store, match, NULL, 0, "1 2 3 4 600 ");
+	match[0] = (struct store_match) { .attr = BVOL_A_VOLUME_POOL_ID };
+	assert_walk(store, match, NULL, 0, "1 2 3 4 600 ");
+	match[0] = (struct store_match) { .attr = BVOL_A_VOLUME_SIZE, .number = 1024 };
+	assert_walk(store, match, NULL, 0, "2 ");
+	match[0] = (struct store_match) { .attr = BVOL_A_VOLUME_NAME, .text = "a' OR 1 --" };
+	assert_walk(store, match, NULL, 0, "");
+	match[0] = (struct store_match) { .attr = BVOL_A_VOLUME_DEVICE, .text = "x" };
+	assert_int_equal(store_select(store, &bvol_type_volume, match, NULL, 0, note, NULL, &err),
+			 -EINVAL);
+}
+
+static void sums(void **state)
+{
+	struct store *store = *state;
+	struct store_match match[] = {
+		{ .attr = BVOL_A_VOLUME_PROJECT, .text = "blue" }, {},
+	};
+	uint64_t sum = 7;
+
+	must(store_sum(store, &bvol_type_volume, BVOL_A_VOLUME_SIZE, NULL, &sum, &err));
+	assert_int_equal(sum, 0);
+	put_volumes(store);
+	must(store_sum(store, &bvol_type_volume, BVOL_A_VOLUME_SIZE, NULL, &sum, &err));
+	assert_int_equal(sum, 610 * 512);
+	must(store_sum(store, &bvol_type_volume, BVOL_A_VOLUME_SIZE, match, &sum, &err));
+	assert_int_equal(sum, 604 * 512);
+	assert_int_equal(store_sum(store, &bvol_type_volume, BVOL_A_VOLUME_POOL, NULL, &sum, NULL),
+			 -EINVAL);
+}
+
+static void sum_overflow(void **state)
+{
+	struct store *store = *state;
+	struct bvol_volume *v = new_volume(1, "v", "p");
+	uint64_t sum = 7;
+
+	v->size = INT64_MAX;
+	must(store_begin(store, &err));
+	must(store_insert(store, &bvol_type_volume, v, &err));
+	v->id = uuid(2);
+	must(store_insert(store, &bvol_type_volume, v, &err));
+	assert_int_equal(store_sum(store, &bvol_type_volume, BVOL_A_VOLUME_SIZE, NULL, &sum, &err),
+			 -EIO);
+	assert_non_null(strstr(err.text, "integer overflow"));
+	assert_int_equal(sum, 7);
+	bvol_free(&bvol_type_volume, v);
+}
+
+static int delete_pair(void *obj, void *data)
+{
+	struct bvol_volume *v = obj;
+	struct bvol_uuid next = uuid((unsigned int)v->created_at + 1);
+	struct walk *walk = data;
+
+	note(obj, data);
+	must(store_begin(walk->store, &err));
+	must(store_delete(walk->store, &bvol_type_volume, &v->id, &err));
+	must(store_commit(walk->store, &err));
+	/* A walk inside the walk, with the same statement. */
+	assert_walk(walk->store, NULL, &v->id, 1, v->created_at == 1 ? "2 " :
+		    v->created_at == 3 ? "4 " : "");
+	must(store_begin(walk->store, &err));
+	store_delete(walk->store, &bvol_type_volume, &next, NULL);
+	store_rollback(walk->store);
+	must(store_begin(walk->store, &err));
+	store_delete(walk->store, &bvol_type_volume, &next, NULL);
+	must(store_commit(walk->store, &err));
+	return 0;
+}
+
+static void walk_that_writes(void **state)
+{
+	struct walk walk = { .store = *state };
+
+	put_volumes(*state);
+	must(store_select(*state, &bvol_type_volume, NULL, NULL, 0, delete_pair, &walk, &err));
+	assert_int_equal(walk.n, 3);
+	assert_int_equal(walk.seen[1], 3);
+	assert_walk(*state, NULL, NULL, 0, "");
+}
+
+static void walk_that_ends(void **state)
+{
+	static const int ends[] = { 5, -ENOENT, -EIO };
+
+	put_volumes(*state);
+	for (size_t i = 0; i < N_OF(ends); i++) {
+		struct walk walk = { .end = ends[i] };
+
+		assert_int_equal(store_select(*state, &bvol_type_volume, NULL, NULL, 0, note, &walk,
+					      &err), ends[i]);
+		assert_int_equal(walk.n, 1);
+	}
+}
+
+static void long_names(void **state)
+{
+	struct store *store = *state;
+	struct store_match match[] = { { .attr = BVOL_A_VOLUME_NAME }, {} };
+	char name[BVOL_NAME_MAX + 1];
+
+	memset(name, '\'', BVOL_NAME_MAX);
+	name[BVOL_NAME_MAX] = '\0';
+	must(store_begin(store, &err));
+	must(insert_volume(store, 1, name, nasty));
+	must(insert_volume(store, 2, nasty, "x"));
+	must(insert_volume(store, 3, nasty, "x"));
+	must(store_commit(store, &err));
+	match[0].text = name;
+	assert_walk(store, match, NULL, 0, "1 ");
+	match[0].text = nasty;
+	assert_walk(store, match, NULL, 0, "2 3 ");
+}
+
+/* In a child that is killed at the end, as by a crash. */
+static void crash_after(void (*work)(struct store *store))
+{
+	pid_t pid = fork();
+	int status;
+
+	if (!pid) {
+		struct store *store;
+
+		if (store_open(path, &store, &err) < 0)
+			_exit(1);
+		work(store);
+		kill(getpid(), SIGKILL);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status));
+}
+
+static void begin_and_insert(struct store *store)
+{
+	store_begin(store, NULL);
+	for (unsigned int n = 1; n < 400; n++)
+		insert_volume(store, n, nasty, "p");
+}
+
+static void insert_and_commit(struct store *store)
+{
+	begin_and_insert(store);
+	store_commit(store, NULL);
+}
+
+static void commit_and_more(struct store *store)
+{
+	insert_and_commit(store);
+	store_begin(store, NULL);
+	insert_volume(store, 400, "late", "p");
+}
+
+static void just_open(struct store *store)
+{
+}
+
+static void crashes(void **state)
+{
+	static const struct {
+		void (*work)(struct store *store);
+		bool first, last;
+	} cases[] = {
+		{ just_open, false, false }, { begin_and_insert, false, false },
+		{ insert_and_commit, true, false }, { commit_and_more, true, false },
+	};
+
+	for (size_t i = 0; i < N_OF(cases); i++) {
+		struct store *store;
+
+		make_dir();
+		crash_after(cases[i].work);
+		store = open_store();
+		assert_int_equal(store_schema(store), 1);
+		assert_int_equal(volume_exists(store, 1), cases[i].first);
+		assert_int_equal(volume_exists(store, 399), cases[i].first);
+		assert_int_equal(volume_exists(store, 400), cases[i].last);
+		store_close(store);
+		remove_dir();
+	}
+}
+
+static void one_at_a_time(void **state)
+{
+	struct store *second = NULL;
+	pid_t pid = fork();
+	int status;
+
+	if (!pid)
+		_exit(store_open(path, &second, &err) == -EBUSY && !second &&
+		      strstr(err.text, "another process has the state database") ? 0 : 1);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	/* In this process too, and the refused one does not break the first one's lock. */
+	assert_int_equal(store_open(path, &second, NULL), -EBUSY);
+	pid = fork();
+	if (!pid)
+		_exit(store_open(path, &second, NULL) == -EBUSY ? 0 : 1);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	put_volumes(*state);
+}
+
+static void write_at(off_t offset, const void *bytes, size_t n)
+{
+	int fd = open(path, O_WRONLY | O_CREAT, 0600);
+
+	assert_int_equal(pwrite(fd, bytes, n, offset), (ssize_t)n);
+	close(fd);
+}
+
+static void assert_refused(int code, const char *words)
+{
+	struct store *store = NULL;
+
+	err_clear(&err);
+	assert_int_equal(store_open(path, &store, &err), code);
+	assert_null(store);
+	assert_non_null(strstr(err.text, words));
+}
+
+/* Fields of sqlite's file header. */
+#define USER_VERSION 60
+#define APPLICATION 68
+
+static void foreign_files(void **state)
+{
+	static const uint8_t newer[] = { 0, 0, 0, 2 }, other[] = { 1, 2, 3, 4 }, ours[] = "bvol";
+	struct stat before, after;
+
+	make_dir();
+	store_close(open_store());
+	stat(path, &before);
+	write_at(USER_VERSION, newer, 4);
+	assert_refused(-EPROTO, "newer bvold (schema 2, this one knows 1)");
+	write_at(APPLICATION, other, 4);
+	assert_refused(-EUCLEAN, "another program");
+	stat(path, &after);
+	assert_int_equal(before.st_size, after.st_size);
+	write_at(APPLICATION, ours, 4);
+	assert_refused(-EPROTO, "newer bvold");
+	remove_dir();
+}
+
+static void damaged_files(void **state)
+{
+	static uint8_t junk[4096];
+	struct store *store;
+
+	memset(junk, 0x5a, sizeof(junk));
+	make_dir();
+	write_at(0, junk, sizeof(junk));
+	assert_refused(-EUCLEAN, "damaged");
+	unlink(path);
+
+	store = open_store();
+	begin_and_insert(store);
+	must(store_commit(store, &err));
+	store_close(store);
+	store_close(open_store());
+	write_at(2 * 4096 + 8, junk, sizeof(junk));
+	assert_refused(-EUCLEAN, "damaged");
+	remove_dir();
+}
+
+static void unsafe_files(void **state)
+{
+	char link[96], real[sizeof(path)];
+	struct stat st;
+
+	make_dir();
+	store_close(open_store());
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	chmod(path, 0640);
+	assert_refused(-EACCES, "chmod 600");
+	chmod(path, 0600);
+
+	/* By a linked directory it may be reached, but not be a link. */
+	snprintf(link, sizeof(link), "%s/link", dir);
+	assert_int_equal(symlink(".", link), 0);
+	strcpy(real, path);
+	snprintf(path, sizeof(path), "%s/state.db", link);
+	store_close(open_store());
+	unlink(link);
+	assert_int_equal(symlink(real, link), 0);
+	strcpy(path, link);
+	assert_refused(-EINVAL, "not a regular file");
+	snprintf(path, sizeof(path), "%s/none/state.db", dir);
+	assert_refused(-ENOENT, "/none/: No such file");
+	strcpy(path, dir);
+	assert_refused(-EINVAL, "not a regular file");
+	remove_dir();
+}
+
+int main(void)
+{
+#define STORE_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		STORE_TEST(round_trip),
+		STORE_TEST(unset_is_null),
+		STORE_TEST(lists),
+		STORE_TEST(refusals),
+		STORE_TEST(references),
+		STORE_TEST(rolled_back),
+		STORE_TEST(selection),
+		STORE_TEST(sums),
+		STORE_TEST(sum_overflow),
+		STORE_TEST(walk_that_writes),
+		STORE_TEST(walk_that_ends),
+		STORE_TEST(long_names),
+		STORE_TEST(one_at_a_time),
+		cmocka_unit_test(crashes),
+		cmocka_unit_test(foreign_files),
+		cmocka_unit_test(damaged_files),
+		cmocka_unit_test(unsafe_files),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
