@@ -209,7 +209,7 @@ static int add_matches(struct query *q, const struct store_match *match, FILE *f
 
 	for (; !r && match && match->attr; match++) {
 		column = row_map_find(q->map, match->attr);
-		if (!column || q->n == VALUES_MAX)
+		if (!column || column->field->kind == BVOL_LIST || q->n == VALUES_MAX)
 			return err_set(e, -EINVAL, "the table %s can't be asked for field %u",
 				       q->map->table, match->attr);
 		r = match_value(column->field, match, &q->values[q->n++], e);

@@ -1,17 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include "unit.h"
-#include "codec.h"
-#include "store/store.h"
+#include "store_fixture.h"
 
 #define FIELD(type, member, number, of_kind) \
 	{ .name = #member, .attr = number, .kind = of_kind, .offset = offsetof(struct type, member) }
@@ -70,69 +62,12 @@ static const struct {
 	{ &type_thin_dev, {} },
 };
 
-static char dir[64], path[128];
-static struct err err;
-
-static void make_dir(void)
-{
-	strcpy(dir, "/tmp/bvol-test-XXXXXX");
-	assert_non_null(mkdtemp(dir));
-	snprintf(path, sizeof(path), "%s/state.db", dir);
-	err_clear(&err);
-}
-
-static void remove_dir(void)
-{
-	static const char *const names[] = { "state.db", "state.db-wal", "state.db-journal", "link" };
-	char name[128];
-
-	for (size_t i = 0; i < N_OF(names); i++) {
-		snprintf(name, sizeof(name), "%s/%s", dir, names[i]);
-		unlink(name);
-	}
-	assert_int_equal(rmdir(dir), 0);
-}
-
-static void must(int r)
-{
-	if (r < 0)
-		print_error("%s\n", err.text);
-	assert_int_equal(r, 0);
-}
-
-static struct store *open_store(void)
-{
-	struct store *store = NULL;
-
-	must(store_open(path, &store, &err));
-	return store;
-}
-
-static int setup(void **state)
-{
-	make_dir();
-	*state = open_store();
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	store_close(*state);
-	remove_dir();
-	return 0;
-}
-
 static struct bvol_uuid uuid_of(const char *word, size_t len)
 {
 	struct bvol_uuid id = {};
 
 	memcpy(id.b, word, len < sizeof(id.b) ? len : sizeof(id.b));
 	return id;
-}
-
-static struct bvol_uuid uuid(unsigned int n)
-{
-	return (struct bvol_uuid) { { (uint8_t)(n >> 8), (uint8_t)n } };
 }
 
 static const char nasty[] = "O'Brien\"; DROP TABLE \"volume\"; -- %s%n ?1 \xc3\xa9 \\ \t";
@@ -241,42 +176,6 @@ static void round_trip(void **state)
 		bvol_free(tables[i].type, back);
 		bvol_free(tables[i].type, obj);
 	}
-}
-
-static struct bvol_volume *new_volume(unsigned int n, const char *name, const char *project)
-{
-	struct bvol_volume *v = codec_new(&bvol_type_volume);
-
-	codec_set(v, BVOL_A_VOLUME_ID, id, uuid(n));
-	codec_set(v, BVOL_A_VOLUME_STATUS, status, n % 2 ? BVOL_VOLUME_STATUS_AVAILABLE
-							 : BVOL_VOLUME_STATUS_IN_USE);
-	codec_set(v, BVOL_A_VOLUME_SIZE, size, n * UINT64_C(512));
-	codec_set(v, BVOL_A_VOLUME_CREATED_AT, created_at, n);
-	codec_set_string(&bvol_type_volume, v, BVOL_A_VOLUME_NAME, name);
-	codec_set_string(&bvol_type_volume, v, BVOL_A_VOLUME_PROJECT, project);
-	return v;
-}
-
-static int insert_volume(struct store *store, unsigned int n, const char *name, const char *project)
-{
-	struct bvol_volume *v = new_volume(n, name, project);
-	int r = store_insert(store, &bvol_type_volume, v, &err);
-
-	bvol_free(&bvol_type_volume, v);
-	return r;
-}
-
-static bool volume_exists(struct store *store, unsigned int n)
-{
-	struct bvol_uuid id = uuid(n);
-	void *obj;
-	int r = store_get(store, &bvol_type_volume, &id, &obj, &err);
-
-	if (r == -ENOENT)
-		return false;
-	must(r);
-	bvol_free(&bvol_type_volume, obj);
-	return true;
 }
 
 static void unset_is_null(void **state)
@@ -490,7 +389,14 @@ static void selection(void **state)
 	match[0] = (struct store_match) { .attr = BVOL_A_VOLUME_NAME, .text = "a' OR 1 --" };
 	assert_walk(store, match, NULL, 0, "");
 	match[0] = (struct store_match) { .attr = BVOL_A_VOLUME_DEVICE, .text = "x" };
-	assert_int_equal(store_select(store, &bvol_type_volume, match, NULL, 0, note, NULL, &err),
+	assert_int_equal(store_select(store, &bvol_type_volume, match, NULL, 0, note, NULL, NULL),
+			 -EINVAL);
+	match[0].attr = BVOL_A_POOL_DEVICES;
+	assert_int_equal(store_select(store, &bvol_type_pool, match, NULL, 0, note, NULL, NULL),
+			 -EINVAL);
+	for (size_t i = 0; i + 1 < N_OF(match); i++)
+		match[i].attr = BVOL_A_VOLUME_NAME;
+	assert_int_equal(store_select(store, &bvol_type_volume, match, NULL, 0, note, NULL, NULL),
 			 -EINVAL);
 }
 
@@ -597,189 +503,8 @@ static void long_names(void **state)
 	assert_walk(store, match, NULL, 0, "2 3 ");
 }
 
-/* In a child that is killed at the end, as by a crash. */
-static void crash_after(void (*work)(struct store *store))
-{
-	pid_t pid = fork();
-	int status;
-
-	if (!pid) {
-		struct store *store;
-
-		if (store_open(path, &store, &err) < 0)
-			_exit(1);
-		work(store);
-		kill(getpid(), SIGKILL);
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFSIGNALED(status));
-}
-
-static void begin_and_insert(struct store *store)
-{
-	store_begin(store, NULL);
-	for (unsigned int n = 1; n < 400; n++)
-		insert_volume(store, n, nasty, "p");
-}
-
-static void insert_and_commit(struct store *store)
-{
-	begin_and_insert(store);
-	store_commit(store, NULL);
-}
-
-static void commit_and_more(struct store *store)
-{
-	insert_and_commit(store);
-	store_begin(store, NULL);
-	insert_volume(store, 400, "late", "p");
-}
-
-static void just_open(struct store *store)
-{
-}
-
-static void crashes(void **state)
-{
-	static const struct {
-		void (*work)(struct store *store);
-		bool first, last;
-	} cases[] = {
-		{ just_open, false, false }, { begin_and_insert, false, false },
-		{ insert_and_commit, true, false }, { commit_and_more, true, false },
-	};
-
-	for (size_t i = 0; i < N_OF(cases); i++) {
-		struct store *store;
-
-		make_dir();
-		crash_after(cases[i].work);
-		store = open_store();
-		assert_int_equal(store_schema(store), 1);
-		assert_int_equal(volume_exists(store, 1), cases[i].first);
-		assert_int_equal(volume_exists(store, 399), cases[i].first);
-		assert_int_equal(volume_exists(store, 400), cases[i].last);
-		store_close(store);
-		remove_dir();
-	}
-}
-
-static void one_at_a_time(void **state)
-{
-	struct store *second = NULL;
-	pid_t pid = fork();
-	int status;
-
-	if (!pid)
-		_exit(store_open(path, &second, &err) == -EBUSY && !second &&
-		      strstr(err.text, "another process has the state database") ? 0 : 1);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
-	/* In this process too, and the refused one does not break the first one's lock. */
-	assert_int_equal(store_open(path, &second, NULL), -EBUSY);
-	pid = fork();
-	if (!pid)
-		_exit(store_open(path, &second, NULL) == -EBUSY ? 0 : 1);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
-	put_volumes(*state);
-}
-
-static void write_at(off_t offset, const void *bytes, size_t n)
-{
-	int fd = open(path, O_WRONLY | O_CREAT, 0600);
-
-	assert_int_equal(pwrite(fd, bytes, n, offset), (ssize_t)n);
-	close(fd);
-}
-
-static void assert_refused(int code, const char *words)
-{
-	struct store *store = NULL;
-
-	err_clear(&err);
-	assert_int_equal(store_open(path, &store, &err), code);
-	assert_null(store);
-	assert_non_null(strstr(err.text, words));
-}
-
-/* Fields of sqlite's file header. */
-#define USER_VERSION 60
-#define APPLICATION 68
-
-static void foreign_files(void **state)
-{
-	static const uint8_t newer[] = { 0, 0, 0, 2 }, other[] = { 1, 2, 3, 4 }, ours[] = "bvol";
-	struct stat before, after;
-
-	make_dir();
-	store_close(open_store());
-	stat(path, &before);
-	write_at(USER_VERSION, newer, 4);
-	assert_refused(-EPROTO, "newer bvold (schema 2, this one knows 1)");
-	write_at(APPLICATION, other, 4);
-	assert_refused(-EUCLEAN, "another program");
-	stat(path, &after);
-	assert_int_equal(before.st_size, after.st_size);
-	write_at(APPLICATION, ours, 4);
-	assert_refused(-EPROTO, "newer bvold");
-	remove_dir();
-}
-
-static void damaged_files(void **state)
-{
-	static uint8_t junk[4096];
-	struct store *store;
-
-	memset(junk, 0x5a, sizeof(junk));
-	make_dir();
-	write_at(0, junk, sizeof(junk));
-	assert_refused(-EUCLEAN, "damaged");
-	unlink(path);
-
-	store = open_store();
-	begin_and_insert(store);
-	must(store_commit(store, &err));
-	store_close(store);
-	store_close(open_store());
-	write_at(2 * 4096 + 8, junk, sizeof(junk));
-	assert_refused(-EUCLEAN, "damaged");
-	remove_dir();
-}
-
-static void unsafe_files(void **state)
-{
-	char link[96], real[sizeof(path)];
-	struct stat st;
-
-	make_dir();
-	store_close(open_store());
-	assert_int_equal(stat(path, &st), 0);
-	assert_int_equal(st.st_mode & 07777, 0600);
-	chmod(path, 0640);
-	assert_refused(-EACCES, "chmod 600");
-	chmod(path, 0600);
-
-	/* By a linked directory it may be reached, but not be a link. */
-	snprintf(link, sizeof(link), "%s/link", dir);
-	assert_int_equal(symlink(".", link), 0);
-	strcpy(real, path);
-	snprintf(path, sizeof(path), "%s/state.db", link);
-	store_close(open_store());
-	unlink(link);
-	assert_int_equal(symlink(real, link), 0);
-	strcpy(path, link);
-	assert_refused(-EINVAL, "not a regular file");
-	snprintf(path, sizeof(path), "%s/none/state.db", dir);
-	assert_refused(-ENOENT, "/none/: No such file");
-	strcpy(path, dir);
-	assert_refused(-EINVAL, "not a regular file");
-	remove_dir();
-}
-
 int main(void)
 {
-#define STORE_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		STORE_TEST(round_trip),
 		STORE_TEST(unset_is_null),
@@ -793,11 +518,6 @@ int main(void)
 		STORE_TEST(walk_that_writes),
 		STORE_TEST(walk_that_ends),
 		STORE_TEST(long_names),
-		STORE_TEST(one_at_a_time),
-		cmocka_unit_test(crashes),
-		cmocka_unit_test(foreign_files),
-		cmocka_unit_test(damaged_files),
-		cmocka_unit_test(unsafe_files),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

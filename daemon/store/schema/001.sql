@@ -6,7 +6,7 @@
 --
 -- References are checked at the end of a transaction, so that it may write in any order. What is
 -- history (a job's objects, the snapshot a volume was made from) outlives what it names and
--- references nothing.
+-- references nothing. An index ends with the key, so that walks in the order of keys can use it.
 
 CREATE TABLE "pool" (
 	"id" TEXT PRIMARY KEY CHECK (length("id") = 36),
@@ -34,7 +34,7 @@ CREATE TABLE "volume" (
 	"created_at" INTEGER NOT NULL,
 	"updated_at" INTEGER
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX "volume_name" ON "volume" ("name");
+CREATE INDEX "volume_name" ON "volume" ("name", "project");
 CREATE INDEX "volume_status" ON "volume" ("status");
 CREATE INDEX "volume_pool" ON "volume" ("pool_id");
 CREATE INDEX "volume_snapshot" ON "volume" ("snapshot_id");
@@ -51,7 +51,7 @@ CREATE TABLE "snapshot" (
 	"error" TEXT,
 	"created_at" INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX "snapshot_name" ON "snapshot" ("name");
+CREATE INDEX "snapshot_name" ON "snapshot" ("name", "project");
 CREATE INDEX "snapshot_status" ON "snapshot" ("status");
 CREATE INDEX "snapshot_volume" ON "snapshot" ("volume_id");
 CREATE INDEX "snapshot_pool" ON "snapshot" ("pool_id");
@@ -129,6 +129,7 @@ CREATE TABLE "thin_dev" (
 	"state" TEXT NOT NULL,
 	UNIQUE ("pool_id", "dev_id")
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX "thin_dev_pool" ON "thin_dev" ("pool_id");
 
 -- The operation in flight, one a pool: id is the pool's UUID, kind is create, snap or delete.
 CREATE TABLE "thin_op" (
