@@ -106,8 +106,8 @@ test_timeout() {
 # An interrupted run takes its machine and its folder with it.
 test_interrupt() {
 	mkdir "$scratch/tmp"
-	TMPDIR=$scratch/tmp setsid bash -c 'trap - INT; exec "$0" --kernel "$1" -- sleep 1000' \
-		"$run" "$kernel" >"$scratch/stdout" 2>"$scratch/stderr" &
+	TMPDIR=$scratch/tmp env --default-signal=INT "$run" --kernel "$kernel" -- sleep 1000 \
+		>"$scratch/stdout" 2>"$scratch/stderr" &
 	local pid=$! status=0
 	until compgen -G "$scratch/tmp/*/n1/started" >/dev/null; do
 		sleep 0.5
