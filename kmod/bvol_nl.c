@@ -21,7 +21,7 @@ static const struct nla_policy bvol_info_nl_policy[BVOL_A_INFO_PAD + 1] = {
 
 /* BVOL_CMD_DAEMON_BIND - do */
 static const struct nla_policy bvol_daemon_bind_nl_policy[BVOL_A_INFO_DAEMON_VERSION + 1] = {
-	[BVOL_A_INFO_DAEMON_VERSION] = { .type = NLA_NUL_STRING, },
+	[BVOL_A_INFO_DAEMON_VERSION] = { .type = NLA_NUL_STRING, .len = 31, },
 };
 
 /* BVOL_CMD_EXPORT_ADD - do */
@@ -38,6 +38,14 @@ static const struct nla_policy bvol_export_add_nl_policy[BVOL_A_EXPORT_SIZE + 1]
 /* BVOL_CMD_EXPORT_DEL - do */
 static const struct nla_policy bvol_export_del_nl_policy[BVOL_A_EXPORT_ID + 1] = {
 	[BVOL_A_EXPORT_ID] = NLA_POLICY_EXACT_LEN(16),
+};
+
+/* BVOL_CMD_EXPORT_GET - dump */
+static const struct nla_policy bvol_export_get_nl_policy[BVOL_A_EXPORT_PAD + 1] = {
+};
+
+/* BVOL_CMD_SESSION_GET - dump */
+static const struct nla_policy bvol_session_get_nl_policy[BVOL_A_SESSION_PAD + 1] = {
 };
 
 /* BVOL_CMD_EVENT_GET - dump */
@@ -102,14 +110,18 @@ const struct genl_split_ops bvol_nl_ops[10] = {
 		.flags		= GENL_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 	{
-		.cmd	= BVOL_CMD_EXPORT_GET,
-		.dumpit	= bvol_nl_export_get_dumpit,
-		.flags	= GENL_ADMIN_PERM | GENL_CMD_CAP_DUMP,
+		.cmd		= BVOL_CMD_EXPORT_GET,
+		.dumpit		= bvol_nl_export_get_dumpit,
+		.policy		= bvol_export_get_nl_policy,
+		.maxattr	= BVOL_A_EXPORT_PAD,
+		.flags		= GENL_ADMIN_PERM | GENL_CMD_CAP_DUMP,
 	},
 	{
-		.cmd	= BVOL_CMD_SESSION_GET,
-		.dumpit	= bvol_nl_session_get_dumpit,
-		.flags	= GENL_ADMIN_PERM | GENL_CMD_CAP_DUMP,
+		.cmd		= BVOL_CMD_SESSION_GET,
+		.dumpit		= bvol_nl_session_get_dumpit,
+		.policy		= bvol_session_get_nl_policy,
+		.maxattr	= BVOL_A_SESSION_PAD,
+		.flags		= GENL_ADMIN_PERM | GENL_CMD_CAP_DUMP,
 	},
 	{
 		.cmd		= BVOL_CMD_EVENT_GET,

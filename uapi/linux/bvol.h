@@ -36,6 +36,9 @@
  * @BVOL_EVENT_KIND_EXPORT_CHANGED: An export has a new "status".
  * @BVOL_EVENT_KIND_JOB_CHANGED: A job has a new "status", or the same one and
  *   new "progress".
+ * @BVOL_EVENT_KIND_RECORDS_LOST: The module had no room for "count" of the
+ *   things it saw of LIO: logins, refused logins or ends of sessions. Read the
+ *   state again.
  */
 enum bvol_event_kind {
 	BVOL_EVENT_KIND_NONE,
@@ -53,6 +56,7 @@ enum bvol_event_kind {
 	BVOL_EVENT_KIND_POOL_CHANGED,
 	BVOL_EVENT_KIND_EXPORT_CHANGED,
 	BVOL_EVENT_KIND_JOB_CHANGED,
+	BVOL_EVENT_KIND_RECORDS_LOST,
 };
 
 /**
