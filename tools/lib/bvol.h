@@ -4,7 +4,7 @@
  *
  *	Connection	bvol_open, bvol_close, bvol_sentence
  *	Calls		bvol_call, bvol_list
- *	Dumps		bvol_sessions, bvol_info
+ *	Dumps		bvol_sessions, bvol_info, bvol_log
  *	Events		bvol_events_open, _fd, _handle, _close
  *	Objects		bvol_free, bvol_enum_name, bvol_uuid_parse, ...
  *
@@ -139,6 +139,8 @@ int bvol_list(struct bvol *bvol, enum bvol_verb verb, const struct bvol_request 
 int bvol_sessions(struct bvol *bvol, bvol_each each, void *data);
 /* Module's and daemon's part together, as far as they can be had. */
 int bvol_info(struct bvol *bvol, struct bvol_info **ret);
+/* Events that the log holds now, from since on. */
+int bvol_log(struct bvol *bvol, uint64_t since, bvol_each each, void *data);
 
 /* Events */
 

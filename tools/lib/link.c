@@ -236,22 +236,16 @@ int link_events(struct link *link, uint64_t since, bvol_each each, void *data)
 		    &bvol_type_event, each, data);
 }
 
-static int take_info(const void *obj, void *data)
-{
-	*(void **)data = codec_copy(&bvol_type_info, obj);
-	return *(void **)data ? 0 : -ENOMEM;
-}
-
 int link_info(struct link *link, struct bvol_info **ret)
 {
 	struct frame frame = { .cmd = BVOL_CMD_INFO };
-	struct bvol_info *info = NULL;
+	struct bvol_info *info;
 	int r;
 
-	r = ask(link, &frame, NLM_F_ACK, port_walk,
-		&(struct port_walk){ &bvol_type_info, take_info, &info });
-	if (r == 0 && !info)
-		r = -EBADMSG;
+	info = codec_new(&bvol_type_info);
+	if (!info)
+		return -ENOMEM;
+	r = ask(link, &frame, NLM_F_ACK, port_merge_info, info);
 	if (r == 0)
 		*ret = info;
 	else

@@ -134,6 +134,19 @@ int port_walk(const struct message *message, void *data)
 	return r;
 }
 
+int port_merge_info(const struct message *message, void *data)
+{
+	void *info;
+	int r;
+
+	r = codec_decode(&bvol_type_info, message->frame.payload, message->frame.payload_len, &info);
+	if (r < 0)
+		return r;
+	codec_merge(&bvol_type_info, data, info);
+	bvol_free(&bvol_type_info, info);
+	return 0;
+}
+
 /* A user may lack what one transport asks for and have what the other does. */
 static int open_any(const char *path, bool events, char *sentence, struct port **ret)
 {

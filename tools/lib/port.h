@@ -97,6 +97,8 @@ struct port_walk {
 	void *data;
 };
 int port_walk(const struct message *message, void *data);
+/* A port_each that adds what it gets to data, a struct bvol_info. */
+int port_merge_info(const struct message *message, void *data);
 
 /* Write a sentence of BVOL_SENTENCE_MAX bytes at most and return error. */
 int say(char *sentence, int error, const char *format, ...) __attribute__((format(printf, 3, 4)));

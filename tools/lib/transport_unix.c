@@ -34,7 +34,8 @@ static int unix_recv(struct port *port, struct message *ret)
 	r = frame_get(port->buf, len, &ret->frame);
 	if (r < 0)
 		return r;
-	ret->seq = ret->frame.seq;
+	/* Events come to nobody who did not ask for them. */
+	ret->seq = ret->frame.cmd == BVOL_CMD_EVENT ? port->seq : ret->frame.seq;
 	ret->end = ret->frame.cmd == BVOL_CMD_REPLY;
 	return 0;
 }
