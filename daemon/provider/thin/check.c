@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "codec.h"
+#include "provider/thin/thin.h"
+#include "sys/dm.h"
+#include "util/cleanup.h"
+
+struct check_action {
+	struct provider_check check;
+	struct thin_ref pool;
+	struct thin_pool row;
+	struct bvol_uuid in_hand;		/* device of the operation that is recorded */
+	size_t n_devs, n_differences;
+	struct thin_dev *devs;			/* of the database, in the order of their ids */
+	char table[THIN_NAME_MAX];		/* how tables of this pool's devices begin */
+};
+
+static void check_free(struct action *action)
+{
+	struct check_action *a = (struct check_action *)action;
+
+	for (size_t i = 0; i < a->n_differences; i++)
+		bvol_free(&bvol_type_difference, a->check.differences[i]);
+	free(a->check.differences);
+	free(a->devs);
+	free(a);
+}
+
+struct finding {
+	enum bvol_layer layer;
+	const char *status, *object, *name;
+	const struct bvol_uuid *id;
+};
+
+static int fill(struct bvol_difference *d, const struct finding *f, const char *text)
+{
+	const struct bvol_type *type = &bvol_type_difference;
+
+	codec_set(d, BVOL_A_DIFFERENCE_LAYER, layer, f->layer);
+	codec_set(d, BVOL_A_DIFFERENCE_ID, id, *f->id);
+	if (codec_set_string(type, d, BVOL_A_DIFFERENCE_STATUS, f->status) ||
+	    codec_set_string(type, d, BVOL_A_DIFFERENCE_OBJECT, f->object) ||
+	    codec_set_string(type, d, BVOL_A_DIFFERENCE_NAME, f->name) ||
+	    codec_set_string(type, d, BVOL_A_DIFFERENCE_MESSAGE, text))
+		return -ENOMEM;
+	return 0;
+}
+
+/* Append a difference; the list ends with NULL. */
+__attribute__((format(printf, 3, 4)))
+static int report(struct check_action *a, const struct finding *f, const char *format, ...)
+{
+	struct bvol_difference **grown;
+	char text[BVOL_SENTENCE_MAX + 1];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	grown = reallocarray(a->check.differences, a->n_differences + 2, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	a->check.differences = grown;
+	grown[a->n_differences + 1] = NULL;
+	grown[a->n_differences] = codec_new(&bvol_type_difference);
+	return grown[a->n_differences] ? fill(grown[a->n_differences++], f, text) : -ENOMEM;
+}
+
+static int by_id(const void *a, const void *b)
+{
+	return memcmp(&((const struct thin_dev *)a)->id, &((const struct thin_dev *)b)->id,
+		      sizeof(struct bvol_uuid));
+}
+
+/* An active block device: is it in the database, with this content and size? */
+static int check_active(struct check_action *a, const char *name, const struct bvol_uuid *id,
+			const char *found, uint64_t sectors, bool suspended)
+{
+	struct finding f = { BVOL_LAYER_DM, "differs", "device", name, id };
+	struct thin_dev key = { .id = *id }, *dev;
+	char wanted[THIN_NAME_MAX + 16];
+
+	dev = a->n_devs ? bsearch(&key, a->devs, a->n_devs, sizeof(key), by_id) : NULL;
+	if (!dev) {
+		f.status = "extra";
+		return report(a, &f, "active on pool %s, but not in the database", a->pool.name);
+	}
+	snprintf(wanted, sizeof(wanted), "%s%" PRIu32, a->table, dev->dev_id);
+	if (strcmp(wanted, found))
+		return report(a, &f, "table \"%s\" wanted, \"%s\" found", wanted, found);
+	if (dev->size != sectors * THIN_SECTOR)
+		return report(a, &f, "size of %" PRIu64 " bytes wanted, %" PRIu64 " found",
+			      dev->size, sectors * THIN_SECTOR);
+	return suspended ? report(a, &f, "suspended, its I/O waits") : 0;
+}
+
+static int check_listed(const char *name, const char *uuid, void *data)
+{
+	struct check_action *a = data;
+	_cleanup_free_ char *params = NULL;
+	struct dm_info_plain info;
+	struct bvol_uuid id;
+	uint64_t sectors;
+
+	/* One that goes while we look is no difference. */
+	if (!thin_volume_uuid(uuid, &id) || dm_info(name, &info, NULL) || !info.live_table ||
+	    dm_table(name, &params, &sectors, NULL) ||
+	    strncmp(params, a->table, strlen(a->table)))
+		return 0;
+	return check_active(a, name, &id, params, sectors, info.suspended);
+}
+
+static int check_pool(struct check_action *a, bool *active, struct err *e)
+{
+	struct finding f = { BVOL_LAYER_DM, "missing", "pool", NULL, &a->pool.id };
+	char name[THIN_NAME_MAX];
+	struct thin_status status;
+	struct dm_info_plain info;
+	struct err why = { 0 };
+	int code;
+
+	f.name = thin_name(&a->pool.id, THIN_POOL, name);
+	if ((code = dm_info(name, &info, e)))
+		return code;
+	*active = info.live_table;
+	if (!info.live_table)
+		return report(a, &f, "pool %s is not active", a->pool.name);
+	snprintf(a->table, sizeof(a->table), "%u:%u ", info.major, info.minor);
+	f.status = "differs";
+	if ((code = thin_status(&a->pool, &status, e)))
+		return code;
+	if (thin_check_mode(&a->pool, &status, &why))
+		return report(a, &f, "%s", why.text);
+	if (status.transaction_id != a->row.transaction_id)
+		return report(a, &f, "transaction id %" PRIu64 " wanted, %" PRIu64 " found",
+			      a->row.transaction_id, status.transaction_id);
+	return 0;
+}
+
+/* Reads only; an operation that runs meanwhile can show up as a difference. */
+static int check_act(struct action *action, struct err *e)
+{
+	struct check_action *a = (struct check_action *)action;
+	struct finding f = { BVOL_LAYER_DATABASE, "differs", "device", NULL, NULL };
+	char name[THIN_NAME_MAX];
+	bool active;
+	int code = check_pool(a, &active, e);
+
+	for (size_t i = 0; !code && i < a->n_devs; i++) {
+		struct thin_dev *dev = &a->devs[i];
+
+		f.id = &dev->id;
+		f.name = thin_name(&dev->id, THIN_VOLUME, name);
+		if (dev->state != THIN_LIVE && memcmp(&dev->id, &a->in_hand, sizeof(dev->id)))
+			code = report(a, &f, "left behind by a failed %s",
+				      dev->state == THIN_PLANNED ? "create" : "delete");
+	}
+	if (!code && active)
+		code = dm_list(THIN_DM_PREFIX, check_listed, a, e);
+	return code == -ENOMEM ? err_set(e, code, "out of memory") : code;
+}
+
+static int add_dev(void *obj, void *data)
+{
+	struct check_action *a = data;
+	struct thin_dev *grown = a->devs;
+
+	/* Room doubles at each power of two. */
+	if (!(a->n_devs & (a->n_devs - 1)))
+		grown = reallocarray(a->devs, a->n_devs ? 2 * a->n_devs : 1, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	a->devs = grown;
+	a->devs[a->n_devs++] = *(struct thin_dev *)obj;
+	return 0;
+}
+
+int thin_plan_check(struct store *store, const struct bvol_pool *pool,
+		    struct provider_check **ret, struct err *e)
+{
+	struct store_match match[] = { { .attr = THIN_DEV_POOL_ID, .id = &pool->id }, { 0 } };
+	struct check_action *a = thin_alloc(sizeof(*a), e);
+	struct thin_op op;
+	int code;
+
+	if (!a)
+		return -ENOMEM;
+	a->check.action.act = check_act;
+	a->check.action.free = check_free;
+	a->pool = thin_ref(pool);
+	code = thin_pool_row(store, &a->pool, &a->row, e);
+	if (!code && !(code = thin_row_get(store, &thin_type_op, &pool->id, &op, e)))
+		a->in_hand = op.device_id;
+	if (!code || code == -ENOENT)
+		code = store_select(store, &thin_type_dev, match, NULL, 0, add_dev, a, e);
+	if (code) {
+		check_free(&a->check.action);
+		return code;
+	}
+	if (a->n_devs)
+		qsort(a->devs, a->n_devs, sizeof(*a->devs), by_id);
+	*ret = &a->check;
+	return 0;
+}

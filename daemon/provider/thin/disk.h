@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The block devices of a pool: opened by the path a user gave, known by number and label. */
+#ifndef BVOL_THIN_DISK_H
+#define BVOL_THIN_DISK_H
+
+#include <stddef.h>
+
+#include "provider/thin/label.h"
+
+struct disk {
+	const char *path;	/* the caller's */
+	int fd;
+	uint32_t major, minor;
+	uint64_t size;		/* bytes */
+	int found;		/* what label_read() returned: 0, 1, -EBADMSG or -EPROTO */
+	struct label label;
+};
+
+struct disks {
+	size_t n;
+	struct disk disk[];
+};
+
+/* Is path one that a pool may name? Looks at the text alone. */
+int disk_check_path(const char *path, struct err *e);
+
+/*
+ * Open for reading and writing, and read the label. exclusive: -EBUSY while it
+ * is mounted or has another user in the kernel, and keep it so until closed.
+ */
+int disk_open(const char *path, bool exclusive, struct disk *ret, struct err *e);
+void disk_close(struct disk *disk);
+
+/* All devices of the list, which ends with NULL; -EINVAL when two are the same. */
+int disks_open(char *const *paths, bool exclusive, struct disks **ret, struct err *e);
+struct disks *disks_close(struct disks *disks);
+
+/* Does the device carry this pool's label? */
+bool disk_is_of(const struct disk *disk, const struct bvol_uuid *pool_id);
+/*
+ * 0 when the device may become part of this pool. A foreign signature is
+ * refused unless force; a label of another pool always.
+ */
+int disk_check_free(const struct disk *disk, const struct bvol_uuid *pool_id, bool force,
+		    struct err *e);
+/* Take foreign signatures away, and the partitions that the kernel made of one. */
+int disk_wipe(const struct disk *disk, struct err *e);
+
+#endif

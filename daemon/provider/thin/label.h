@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The label says whose a block device is and what lies where on it.
+ *
+ * It is a block of 4096 bytes at offset 0, with a copy at 512 KiB. Numbers are
+ * little-endian; bytes that are not named here are 0.
+ *
+ *	offset	size
+ *	0	8	magic "BVOLPOOL"
+ *	8	4	version, 1
+ *	12	4	CRC-32 (IEEE 802.3) of the block with this field 0
+ *	16	16	UUID of the pool
+ *	32	4	index of the device in the pool
+ *	36	4	number of the pool's devices
+ *	40	4	state of the pool, on device 0: 0 in the making, 1 ready
+ *	44	4	chunk size in bytes
+ *	48	8	size of the device in bytes when it was labelled
+ *	56	4	number of segments
+ *	64	24 each	segments: role (4), 0 (4), offset (8), length (8) in bytes
+ *
+ * Roles: 1 label, 2 rows (room for a copy of the database's rows), 3 metadata,
+ * 4 metadata spare (as large, for a repair), 5 data. Each device has a label and
+ * a data segment; the pool's data is that of its devices one after the other.
+ * The other segments are on device 0.
+ *
+ * A pool becomes ready once, after its metadata was formatted; metadata of a
+ * ready pool is never formatted again.
+ */
+#ifndef BVOL_THIN_LABEL_H
+#define BVOL_THIN_LABEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bvol.h"
+#include "util/err.h"
+
+#define LABEL_SIZE		4096
+#define LABEL_COPY		(512 * 1024)
+#define LABEL_SEGMENTS_MAX	8
+#define LABEL_DEVICES_MAX	64
+
+enum label_role {
+	LABEL_SELF = 1,
+	LABEL_ROWS,
+	LABEL_METADATA,
+	LABEL_SPARE,
+	LABEL_DATA,
+};
+
+struct label_segment {
+	uint32_t role;
+	uint64_t offset, length;	/* bytes */
+};
+
+struct label {
+	struct bvol_uuid pool_id;
+	uint32_t index, count;
+	bool ready;
+	uint32_t chunk_size;		/* bytes */
+	uint64_t device_size;		/* bytes */
+	uint32_t n_segments;
+	struct label_segment segments[LABEL_SEGMENTS_MAX];
+};
+
+/* Fill in the segments of a pool's device with this index; -ENOSPC: it is too small. */
+int label_plan(struct label *label, uint64_t pool_size, const char *path, struct err *e);
+/* NULL when the label has none. */
+const struct label_segment *label_find(const struct label *label, enum label_role role);
+
+void label_encode(const struct label *label, uint8_t block[LABEL_SIZE]);
+/*
+ * 1 no label, -EBADMSG a damaged one, -EPROTO one of a later version; e gets no
+ * sentence.
+ */
+int label_decode(const uint8_t block[LABEL_SIZE], struct label *label);
+
+/*
+ * On the device open at fd, past the page cache. path is for sentences. read:
+ * as label_decode(), of the first copy that is whole; nothing is written.
+ * write: durable and read back when it returns 0. erase: takes both copies away.
+ */
+int label_read(int fd, const char *path, struct label *label, struct err *e);
+int label_write(int fd, const char *path, const struct label *label, struct err *e);
+int label_erase(int fd, const char *path, struct err *e);
+
+/* Zeroes, durable, for LABEL_SIZE bytes at offset. */
+int label_zero(int fd, const char *path, uint64_t offset, struct err *e);
+
+#endif

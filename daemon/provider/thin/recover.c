@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "provider/thin/assemble.h"
+#include "provider/thin/thin.h"
+#include "sys/dm.h"
+#include "util/cleanup.h"
+#include "util/log.h"
+
+/*
+ * What a crash left, told by the kernel's transaction id K, the database's D and
+ * the recorded operation (rows.h), which leads to N:
+ *
+ *	no operation, K = D	nothing was going on
+ *	D <= K < N		the operation is not done; its message may have
+ *				run. A device that was to be created goes, a
+ *				doomed one too
+ *	K = N			it is done
+ *	anything else		the database and the pool are not of the same time:
+ *				the pool is left alone and the user told
+ *
+ * Devices that an earlier, failed operation left planned or doomed go as well.
+ * None of this moves the pool's transaction id, so that it can be repeated: the
+ * kernel's id becomes the database's in commit.
+ */
+struct open_action {
+	struct action action;
+	struct thin_ref pool;
+	char **paths;
+	struct thin_pool row;
+	bool has_op;
+	struct thin_op op;
+	size_t n;
+	struct half {
+		struct thin_dev dev;
+		enum { KEEP, BECOMES_LIVE, GONE } outcome;
+	} *half;	/* what is planned or doomed */
+};
+
+static void open_free(struct action *action)
+{
+	struct open_action *a = (struct open_action *)action;
+
+	thin_free_paths(a->paths);
+	free(a->half);
+	free(a);
+}
+
+struct wake {
+	char table[THIN_NAME_MAX];	/* how tables of this pool's devices begin */
+	struct err *e;
+};
+
+static int wake_one(const char *name, const char *uuid, void *data)
+{
+	_cleanup_free_ char *params = NULL;
+	struct wake *wake = data;
+	struct dm_info_plain info;
+	struct bvol_uuid id;
+	int code;
+
+	if (!thin_volume_uuid(uuid, &id))
+		return 0;
+	code = dm_info(name, &info, wake->e);
+	if (code || !info.live_table || (!info.suspended && !info.inactive_table))
+		return code;
+	code = dm_table(name, &params, NULL, wake->e);
+	if (code || strncmp(params, wake->table, strlen(wake->table)))
+		return code;
+	log_notice("%s was left suspended or with a half-loaded table, its I/O goes on", name);
+	return dm_resume(name, wake->e);
+}
+
+/*
+ * First of all: let the I/O of devices flow that a crash left suspended, and
+ * drop the tables that were loaded, but not put in.
+ */
+static int wake_devices(const struct thin_ref *pool, struct err *e)
+{
+	struct wake wake = { .e = e };
+	char name[THIN_NAME_MAX];
+	struct dm_info_plain info;
+	int code = dm_info(thin_name(&pool->id, THIN_POOL, name), &info, e);
+
+	if (code || !info.live_table)
+		return code;
+	snprintf(wake.table, sizeof(wake.table), "%u:%u ", info.major, info.minor);
+	return dm_list(THIN_DM_PREFIX, wake_one, &wake, e);
+}
+
+static int check_label(const struct thin_ref *pool, const struct disks *disks, size_t i,
+		       struct err *e)
+{
+	const struct disk *disk = &disks->disk[i];
+	const struct label *label = &disk->label;
+	char text[BVOL_UUID_TEXT];
+
+	if (disk->found > 0)
+		return err_set(e, -EUCLEAN, "device %s has lost the label of pool %s, or is another one",
+			       disk->path, pool->name);
+	if (disk->found < 0)
+		return err_set(e, -EUCLEAN, "the label of device %s is %s", disk->path,
+			       disk->found == -EPROTO ? "of a newer version of bvol" : "damaged");
+	if (!disk_is_of(disk, &pool->id))
+		return err_set(e, -EUCLEAN, "device %s belongs to another pool, %s", disk->path,
+			       bvol_uuid_text(&label->pool_id, text));
+	if (label->index != i || label->count != disks->n ||
+	    label->chunk_size != disks->disk[0].label.chunk_size)
+		return err_set(e, -EUCLEAN, "device %s is number %u of %u of pool %s, not %zu of %zu",
+			       disk->path, label->index + 1, label->count, pool->name, i + 1,
+			       disks->n);
+	if (disk->size < label->device_size)
+		return err_set(e, -EUCLEAN, "device %s has shrunk from %" PRIu64 " to %" PRIu64 " bytes",
+			       disk->path, label->device_size, disk->size);
+	if (i == 0 && !label->ready)
+		return err_set(e, -EUCLEAN, "pool %s was never completed; delete it", pool->name);
+	return 0;
+}
+
+static int assemble(const struct open_action *a, struct err *e)
+{
+	struct disks *disks;
+	int code = disks_open(a->paths, false, &disks, e);
+
+	if (code)
+		return code;
+	for (size_t i = 0; !code && i < disks->n; i++)
+		code = check_label(&a->pool, disks, i, e);
+	if (!code)
+		code = thin_assemble(&a->pool, disks, e);
+	disks_close(disks);
+	return code;
+}
+
+/* A device that is still open stays planned or doomed; destroy() will find it so. */
+static int clean_up(const struct open_action *a, struct half *half, struct err *e)
+{
+	struct err inner = { 0 };
+	int code = thin_remove(&half->dev.id, &inner);
+
+	if (!code)
+		code = thin_delete(&a->pool, half->dev.dev_id, &inner);
+	if (code && code != -EBUSY)
+		return err_set(e, code, "%s", inner.text);
+	half->outcome = code ? KEEP : GONE;
+	return 0;
+}
+
+static int settle(struct open_action *a, uint64_t now, struct err *e)
+{
+	bool done = a->has_op && now == a->op.next_transaction_id;
+	int code = 0;
+
+	for (size_t i = 0; !code && i < a->n; i++) {
+		struct half *half = &a->half[i];
+
+		if (!done || memcmp(&half->dev.id, &a->op.device_id, sizeof(half->dev.id)))
+			code = clean_up(a, half, e);
+		else
+			half->outcome = a->op.kind == THIN_DELETE ? GONE : BECOMES_LIVE;
+	}
+	if (code || !a->n)
+		return code;
+	return thin_read_back(&a->pool, now, e);
+}
+
+/* Every step can be repeated; see the table above for what a crash leaves. */
+static int open_act(struct action *action, struct err *e)
+{
+	struct open_action *a = (struct open_action *)action;
+	uint64_t most = a->has_op ? a->op.next_transaction_id : a->row.transaction_id;
+	struct thin_status status;
+	int code;
+
+	if ((code = wake_devices(&a->pool, e)) || (code = assemble(a, e)) ||
+	    (code = thin_status(&a->pool, &status, e)) ||
+	    (code = thin_check_mode(&a->pool, &status, e)))
+		return code;
+	if (status.transaction_id < a->row.transaction_id || status.transaction_id > most)
+		return err_set(e, -EUCLEAN,
+			       "pool %s is quarantined: its transaction id is %" PRIu64
+			       ", the database has %" PRIu64
+			       "; one of the two was restored from an older copy, nothing was changed",
+			       a->pool.name, status.transaction_id, a->row.transaction_id);
+	a->row.transaction_id = status.transaction_id;
+	return settle(a, status.transaction_id, e);
+}
+
+static int open_commit(struct action *action, struct store *store, struct err *e)
+{
+	struct open_action *a = (struct open_action *)action;
+	int code = thin_row_put(store, &thin_type_pool, &a->row, e);
+
+	if (!code)
+		code = thin_row_drop(store, &thin_type_op, &a->pool.id, e);
+	for (size_t i = 0; !code && i < a->n; i++) {
+		struct half *half = &a->half[i];
+
+		if (half->outcome == GONE)
+			code = thin_row_drop(store, &thin_type_dev, &half->dev.id, e);
+		half->dev.state = THIN_LIVE;
+		if (half->outcome == BECOMES_LIVE)
+			code = thin_row_put(store, &thin_type_dev, &half->dev, e);
+	}
+	return code;
+}
+
+static int add_half(void *obj, void *data)
+{
+	struct open_action *a = data;
+	struct half *grown = reallocarray(a->half, a->n + 1, sizeof(*grown));
+
+	if (!grown)
+		return -ENOMEM;
+	a->half = grown;
+	a->half[a->n++] = (struct half) { .dev = *(struct thin_dev *)obj };
+	return 0;
+}
+
+static int plan_open(struct open_action *a, struct store *store, struct err *e)
+{
+	struct store_match match[] = {
+		{ .attr = THIN_DEV_POOL_ID, .id = &a->pool.id },
+		{ .attr = THIN_DEV_STATE, .number = THIN_LIVE, .not = true },
+		{ 0 },
+	};
+	int code = thin_pool_row(store, &a->pool, &a->row, e);
+
+	if (code)
+		return code;
+	code = thin_row_get(store, &thin_type_op, &a->pool.id, &a->op, e);
+	a->has_op = !code;
+	if (code && code != -ENOENT)
+		return code;
+	return store_select(store, &thin_type_dev, match, NULL, 0, add_half, a, e);
+}
+
+int thin_plan_pool_open(struct store *store, const struct bvol_pool *pool, struct action **ret,
+			struct err *e)
+{
+	struct open_action *a = thin_alloc(sizeof(*a), e);
+	int code;
+
+	if (!a)
+		return -ENOMEM;
+	a->action.free = open_free;
+	a->action.act = open_act;
+	a->action.commit = open_commit;
+	a->pool = thin_ref(pool);
+	a->paths = thin_copy_paths(pool, e);
+	code = a->paths ? plan_open(a, store, e) : -ENOMEM;
+	if (code) {
+		open_free(&a->action);
+		return code;
+	}
+	*ret = &a->action;
+	return 0;
+}

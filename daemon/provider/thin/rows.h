@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the thin provider keeps in the database: the pool's metadata stores
+ * neither names nor sizes and can't list its device ids, so these rows are the
+ * only record of them. The transaction id ties the two together.
+ *
+ *	thin_pool	one row a pool; next_dev_id only grows, so that an id is
+ *			never given twice
+ *	thin_dev	one row a device: planned before the kernel is asked for
+ *			it, live, doomed before the kernel is asked to delete it
+ *	thin_op		at most one row a pool: the operation that may be half
+ *			done. It is done when the kernel's transaction id equals
+ *			next_transaction_id, and not before.
+ *
+ * An operation that failed leaves its row, and its device planned or doomed.
+ * The next one overwrites the row with a next_transaction_id that is one
+ * higher, so that the two can't be confused; the device is what destroy() and
+ * pool_open() clean up.
+ */
+#ifndef BVOL_THIN_ROWS_H
+#define BVOL_THIN_ROWS_H
+
+#include "bvol.h"
+#include "store/store.h"
+
+enum thin_state { THIN_PLANNED, THIN_LIVE, THIN_DOOMED };
+enum thin_kind { THIN_CREATE, THIN_SNAP, THIN_DELETE };
+
+/* dm-thin's device ids have 24 bits; 0 is left out. */
+#define THIN_DEV_ID_FIRST	1
+#define THIN_DEV_ID_MAX		((1U << 24) - 1)
+
+enum { THIN_POOL_ID = 1, THIN_POOL_TRANSACTION_ID, THIN_POOL_NEXT_DEV_ID };
+enum { THIN_DEV_ID = 1, THIN_DEV_POOL_ID, THIN_DEV_DEV_ID, THIN_DEV_SIZE, THIN_DEV_STATE };
+enum { THIN_OP_ID = 1, THIN_OP_KIND, THIN_OP_DEVICE_ID, THIN_OP_DEV_ID, THIN_OP_ORIGIN_DEV_ID,
+       THIN_OP_NEXT_TRANSACTION_ID };
+
+struct thin_pool {
+	uint64_t has;
+	struct bvol_uuid id;
+	uint64_t transaction_id;
+	uint32_t next_dev_id;
+};
+
+struct thin_dev {
+	uint64_t has;
+	struct bvol_uuid id;
+	struct bvol_uuid pool_id;
+	uint32_t dev_id;
+	uint64_t size;		/* bytes */
+	uint32_t state;		/* enum thin_state */
+};
+
+struct thin_op {
+	uint64_t has;
+	struct bvol_uuid id;	/* of the pool */
+	uint32_t kind;		/* enum thin_kind */
+	struct bvol_uuid device_id;
+	uint32_t dev_id;
+	uint32_t origin_dev_id;	/* of THIN_SNAP */
+	uint64_t next_transaction_id;
+};
+
+extern const struct bvol_type thin_type_pool, thin_type_dev, thin_type_op;
+
+/* Copy the row with this key into row; -ENOENT without a sentence. */
+int thin_row_get(struct store *store, const struct bvol_type *type, const struct bvol_uuid *key,
+		 void *row, struct err *e);
+/* Write all fields of the row, whether it is there or not. */
+int thin_row_put(struct store *store, const struct bvol_type *type, void *row, struct err *e);
+/* Remove the row; 0 too when there is none. */
+int thin_row_drop(struct store *store, const struct bvol_type *type, const struct bvol_uuid *key,
+		  struct err *e);
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The native thin provider: dm-thin pools on raw block devices.
+ *
+ *	thin.c		the table of functions, reading the state
+ *	pool.c		make and take away a pool		disk.c	   its block devices
+ *	recover.c	bring a pool up, finish or undo		label.c	   what is written on them
+ *	device.c	create and destroy devices		kernel.c   pool status and messages
+ *	active.c	their block devices			assemble.c dm devices of a pool
+ *	check.c		what differs from the database		rows.c	   the database's rows
+ *
+ * Every change of the pool's metadata moves its transaction id on by one or
+ * more, in this order: the database learns what is planned and the id that the
+ * pool will have; the message; the transaction id; the status is read back; the
+ * database learns that it is done. So at any time the kernel's id says which
+ * side of a crash the operation is on (see rows.h).
+ */
+#ifndef BVOL_THIN_H
+#define BVOL_THIN_H
+
+#include "provider/provider.h"
+#include "provider/thin/kernel.h"
+#include "provider/thin/rows.h"
+
+int thin_plan_pool_create(struct store *store, const struct bvol_pool *pool, bool force,
+			  struct action **ret, struct err *e);
+int thin_plan_pool_destroy(struct store *store, const struct bvol_pool *pool, struct action **ret,
+			   struct err *e);
+int thin_plan_pool_open(struct store *store, const struct bvol_pool *pool, struct action **ret,
+			struct err *e);
+int thin_plan_create(struct store *store, const struct bvol_pool *pool, const struct bvol_uuid *id,
+		     uint64_t size, const struct bvol_uuid *origin, struct action **ret,
+		     struct err *e);
+int thin_plan_destroy(struct store *store, const struct bvol_pool *pool,
+		      const struct bvol_uuid *id, struct action **ret, struct err *e);
+int thin_plan_activate(struct store *store, const struct bvol_pool *pool,
+		       const struct bvol_uuid *id, uint64_t size, struct action **ret,
+		       struct err *e);
+int thin_plan_deactivate(struct store *store, const struct bvol_pool *pool,
+			 const struct bvol_uuid *id, struct action **ret, struct err *e);
+int thin_plan_exchange(struct store *store, const struct bvol_pool *pool,
+		       const struct bvol_uuid *a, const struct bvol_uuid *b, uint64_t size,
+		       struct action **ret, struct err *e);
+int thin_plan_check(struct store *store, const struct bvol_pool *pool,
+		    struct provider_check **ret, struct err *e);
+
+/* Zeroed memory; NULL with a sentence (-ENOMEM). */
+void *thin_alloc(size_t size, struct err *e);
+
+/* The paths of a pool, copied; NULL with a sentence (-ENOMEM). */
+char **thin_copy_paths(const struct bvol_pool *pool, struct err *e);
+char **thin_free_paths(char **paths);
+
+/* A live device of this pool; -ENOENT or -EBUSY with a sentence when there is none. */
+int thin_live(struct store *store, const struct thin_ref *pool, const struct bvol_uuid *id,
+	      struct thin_dev *ret, struct err *e);
+/* The pool's row; -ENOENT with a sentence. */
+int thin_pool_row(struct store *store, const struct thin_ref *pool, struct thin_pool *ret,
+		  struct err *e);
+/* 0 when size is one that a device can have. */
+int thin_check_size(uint64_t size, struct err *e);
+
+#endif
