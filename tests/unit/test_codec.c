@@ -255,6 +255,9 @@ static void setters(void **state)
 	assert_int_equal(codec_set_string(&bvol_type_pool, p, BVOL_A_POOL_NAME, "x"), 0);
 	assert_int_equal(codec_set_string(&bvol_type_pool, p, BVOL_A_POOL_NAME, "y"), 0);
 	assert_string_equal(p->name, "y");
+	assert_int_equal(codec_set_string(&bvol_type_pool, p, BVOL_A_POOL_NAME, NULL), 0);
+	assert_null(p->name);
+	assert_int_equal(p->has, 0);
 	assert_int_equal(codec_set_string(&bvol_type_pool, p, BVOL_A_POOL_ID, "y"), -EINVAL);
 	assert_int_equal(codec_append_list(&bvol_type_pool, p, BVOL_A_POOL_DEVICES, "c"), 0);
 	assert_int_equal(codec_set_list(&bvol_type_pool, p, BVOL_A_POOL_DEVICES, two, 2), 0);

@@ -281,18 +281,23 @@ void codec_merge(const struct bvol_type *type, void *into, void *from)
 int codec_set_string(const struct bvol_type *type, void *obj, uint16_t attr, const char *value)
 {
 	const struct bvol_field *field = field_of(type, attr);
+	char *copy = NULL;
 	void **at;
-	char *copy;
 
 	if (!field || field->kind != BVOL_STRING)
 		return -EINVAL;
-	copy = strdup(value);
-	if (!copy)
-		return -ENOMEM;
+	if (value) {
+		copy = strdup(value);
+		if (!copy)
+			return -ENOMEM;
+	}
 	at = (void *)((char *)obj + field->offset);
 	free(*at);
 	*at = copy;
-	*has_of(obj) |= BVOL_BIT(attr);
+	if (copy)
+		*has_of(obj) |= BVOL_BIT(attr);
+	else
+		*has_of(obj) &= ~BVOL_BIT(attr);
 	return 0;
 }
 

@@ -44,7 +44,10 @@ void *codec_copy(const struct bvol_type *type, const void *obj);
 /* Move to into what it lacks and from has; both stay the caller's. */
 void codec_merge(const struct bvol_type *type, void *into, void *from);
 
-/* Setters that copy and set the "has" bit; obj's struct must be of that type. */
+/*
+ * Setters that copy and set the "has" bit; obj's struct must be of that type.
+ * A string NULL clears the field. -EINVAL: the field is of another kind; -ENOMEM.
+ */
 int codec_set_string(const struct bvol_type *type, void *obj, uint16_t attr, const char *value);
 int codec_set_list(const struct bvol_type *type, void *obj, uint16_t attr,
 		   const char *const *values, size_t n);
