@@ -404,8 +404,10 @@ static int job_resume(void *obj, void *data)
 	return 0;
 }
 
-int engine_resume(struct engine *engine, struct err *e)
+int engine_resume(struct engine *engine, const struct bvol_uuid *pool_id, struct err *e)
 {
-	return store_select(engine->change->store, &bvol_type_job, NULL, NULL, 0, job_resume,
+	struct store_match match[] = { { .attr = BVOL_A_JOB_POOL_ID, .id = pool_id }, { 0 } };
+
+	return store_select(engine->change->store, &bvol_type_job, match, NULL, 0, job_resume,
 			    engine, e);
 }

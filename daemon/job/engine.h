@@ -90,8 +90,8 @@ struct engine {
 int job_new(struct engine *engine, struct bvol_job *row, struct job **ret, struct err *e);
 void job_start(struct job *job);
 struct job *job_free(struct job *job);
-/* Go on with every job that a crash interrupted. */
-int engine_resume(struct engine *engine, struct err *e);
+/* Go on with every job of this pool that a crash interrupted. */
+int engine_resume(struct engine *engine, const struct bvol_uuid *pool_id, struct err *e);
 
 /* One file for each workflow, one line for each in flows.c. */
 extern const struct job_flow *const job_flows[];

@@ -5,7 +5,7 @@
 #include "bvol.h"
 
 const struct bvol_enum bvol_enum_event_kind = {
-	"event-kind", 15,
+	"event-kind", 16,
 	(const char *const[]) {
 		"none",
 		"export-added",
@@ -22,6 +22,7 @@ const struct bvol_enum bvol_enum_event_kind = {
 		"pool-changed",
 		"export-changed",
 		"job-changed",
+		"records-lost",
 	},
 };
 
@@ -182,7 +183,7 @@ static const struct bvol_field info_fields[] = {
 	{ .name = "daemon_pid", .attr = BVOL_A_INFO_DAEMON_PID,
 	  .kind = BVOL_U32, .offset = offsetof(struct bvol_info, daemon_pid) },
 	{ .name = "daemon_version", .attr = BVOL_A_INFO_DAEMON_VERSION,
-	  .kind = BVOL_STRING, .offset = offsetof(struct bvol_info, daemon_version) },
+	  .kind = BVOL_STRING, .offset = offsetof(struct bvol_info, daemon_version), .max_len = 31 },
 	{ .name = "transport", .attr = BVOL_A_INFO_TRANSPORT,
 	  .kind = BVOL_STRING, .offset = offsetof(struct bvol_info, transport) },
 	{ .name = "store", .attr = BVOL_A_INFO_STORE,

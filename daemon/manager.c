@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "manager.h"
+#include "sys/dm.h"
+#include "sys/module.h"
+#include "util/log.h"
+
+#define WORKERS_MAX	64
+
+static uint64_t now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+/* The directory and, private to us, what lies in it; a symbolic link is refused. */
+static int make_dir(const char *path, mode_t mode, struct err *e)
+{
+	struct stat st;
+
+	if (mkdir(path, mode) < 0 && errno != EEXIST)
+		return err_set(e, -errno, "can't make the directory %s: %s", path, strerror(errno));
+	if (lstat(path, &st) < 0)
+		return err_set(e, -errno, "can't look at %s: %s", path, strerror(errno));
+	if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || st.st_mode & 022)
+		return err_set(e, -EPERM,
+			       "%s has to be a directory of root that no one else can write to", path);
+	return 0;
+}
+
+/* One daemon for each state directory; the lock goes with the process, however it ends. */
+static int take_lock(struct manager *m, struct err *e)
+{
+	char path[4200], text[32];
+	int n;
+
+	snprintf(path, sizeof(path), "%s/lock", m->config->state_dir);
+	m->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (m->lock < 0)
+		return err_set(e, -errno, "can't open %s: %s", path, strerror(errno));
+	if (flock(m->lock, LOCK_EX | LOCK_NB) < 0) {
+		n = (int)read(m->lock, text, sizeof(text) - 1);
+		text[n > 0 ? n : 0] = '\0';
+		return err_set(e, -EBUSY, "another bvold (process %s) works in %s",
+			       n > 0 ? text : "unknown", m->config->state_dir);
+	}
+	n = snprintf(text, sizeof(text), "%d", getpid());
+	if (ftruncate(m->lock, 0) < 0 || pwrite(m->lock, text, (size_t)n, 0) != n)
+		log_warn("can't write %s: %s", path, strerror(errno));
+	return 0;
+}
+
+/* What is missing is no reason to stay away: pools, exports or events say it when needed. */
+static void load_modules(struct manager *m)
+{
+	static const char *const names[] = { "dm-mod", "dm-thin-pool", NULL };
+	char dbroot[4200];
+	struct err e = { 0 };
+	int i;
+
+	for (i = 0; names[i]; i++) {
+		err_clear(&e);
+		if (module_load(names[i], &e) < 0)
+			log_warn("%s", e.text);
+	}
+	err_clear(&e);
+	if (m->config->use_module && module_load("bvol", &e) < 0)
+		log_notice("%s; clients use the unix socket", e.text);
+	err_clear(&e);
+	if (dm_setup(&e) < 0)
+		log_err("%s", e.text);
+	err_clear(&e);
+	snprintf(dbroot, sizeof(dbroot), "%s/target", m->config->state_dir);
+	if (fabric_iscsi.setup(dbroot, &e) < 0)
+		log_err("%s", e.text);
+}
+
+static int open_store(struct manager *m, struct err *e)
+{
+	char path[4200];
+
+	snprintf(path, sizeof(path), "%s/bvol.db", m->config->state_dir);
+	return store_open(path, &m->service.store, e);
+}
+
+int manager_start(struct manager *m, struct err *e)
+{
+	int r;
+
+	m->started = now();
+	m->lock = -1;
+	m->wire.fd = -1;
+	r = make_dir(m->config->state_dir, 0700, e);
+	if (!r)
+		r = make_dir(m->config->run_dir, 0755, e);
+	if (!r)
+		r = take_lock(m, e);
+	if (!r)
+		r = open_store(m, e);
+	if (!r && workers_new(m->loop, WORKERS_MAX, &m->workers) < 0)
+		r = err_set(e, -ENOMEM, "out of memory");
+	if (r < 0)
+		return r;
+	m->fabric_config = (struct fabric_config) {
+		.iqn_prefix = m->config->iqn_prefix,
+		.portals = (const char *const *)m->config->portals,
+	};
+	m->service.loop = m->loop;
+	m->service.workers = m->workers;
+	m->service.config = m->config;
+	m->service.fabric_config = &m->fabric_config;
+	r = service_init(&m->service, e);
+	if (r < 0)
+		return err_set(e, r, "out of memory");
+	load_modules(m);
+	return wire_init(&m->wire, m->loop, &m->service, m->config->use_module, e);
+}
+
+void manager_ready(struct manager *m)
+{
+	char path[4200], status[128];
+	struct err e = { 0 };
+
+	if (m->ready)
+		return;
+	m->ready = true;
+	m->deadline = source_free(m->deadline);
+	service_attach(&m->service);
+	snprintf(path, sizeof(path), "%s/control.sock", m->config->run_dir);
+	if (wire_ready(&m->wire, path, m->config->group, &e) < 0) {
+		log_err("%s", e.text);
+		loop_exit(m->loop, 1);
+		return;
+	}
+	snprintf(status, sizeof(status), "ready after %llu ms%s",
+		 (unsigned long long)((now() - m->started) / 1000000),
+		 m->opening ? ", some pools do not answer" :
+		 m->failed ? ", not everything could be brought up" : "");
+	log_info("%s", status);
+	loop_tell_ready(status);
+}
+
+/* Exports, volumes and pools go on without us. */
+void manager_stop(struct manager *m)
+{
+	m->deadline = source_free(m->deadline);
+	wire_deinit(&m->wire);
+	workers_stop(m->workers);
+	service_deinit(&m->service);
+	m->service.store = store_close(m->service.store);
+	if (m->lock >= 0)
+		close(m->lock);
+}

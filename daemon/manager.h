@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Owns everything and knows the order in which it comes and goes:
+ *
+ *	manager_start	modules, device-mapper, database, worker threads, wire
+ *	coldplug	every pool is opened, its volumes and exports are brought to
+ *			what the database wants, its jobs go on (coldplug.c)
+ *	manager_ready	calls are taken
+ *	manager_stop	nothing of the kernel's is touched: exports stay
+ */
+#ifndef BVOL_MANAGER_H
+#define BVOL_MANAGER_H
+
+#include "fabric/fabric.h"
+#include "service/service.h"
+#include "util/config.h"
+#include "wire/wire.h"
+
+struct manager {
+	struct loop *loop;
+	struct config *config;
+	struct workers *workers;
+	struct service service;
+	struct wire wire;
+	struct fabric_config fabric_config;
+	int lock;		/* of the state directory */
+	uint64_t started;	/* CLOCK_MONOTONIC, nanoseconds */
+	unsigned int opening;	/* pools on their way up */
+	unsigned int failed;	/* pools, volumes and exports that could not be brought up */
+	struct source *deadline;
+	bool ready;
+};
+
+int manager_start(struct manager *m, struct err *e);
+void manager_stop(struct manager *m);
+
+/* Ends in manager_ready(), soon or after a deadline when a pool hangs. */
+int manager_coldplug(struct manager *m, struct err *e);
+void manager_ready(struct manager *m);
+
+#endif

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include <errno.h>
+
+#include "service/service.h"
+#include "util/str.h"
+
+static int decorate(struct service *service, void *obj)
+{
+	return usage_fill(service, obj);
+}
+
+static const struct listing pools = { &bvol_type_pool, BVOL_A_RESPONSE_POOL, decorate };
+
+static int answer(struct call *call, struct bvol_pool *pool)
+{
+	int r = usage_fill(call->service, pool);
+
+	return r < 0 ? r : call_add(call, BVOL_A_RESPONSE_POOL, &bvol_type_pool, pool);
+}
+
+static int check_chunk(struct call *call, const struct provider_ops *provider, uint32_t chunk)
+{
+	if (chunk >= provider->chunk_min && chunk <= provider->chunk_max &&
+	    chunk % provider->chunk_min == 0)
+		return 0;
+	return err_set(&call->err, -EINVAL,
+		       "a chunk has to be a multiple of %u bytes between %u and %u, not %u",
+		       provider->chunk_min, provider->chunk_min, provider->chunk_max, chunk);
+}
+
+static int name_free(struct call *call, const char *name)
+{
+	struct store_match match[] = { { .attr = BVOL_A_POOL_NAME, .text = name }, { 0 } };
+	_cleanup_pool_ other = NULL;
+	int r = store_first(call->service->store, &bvol_type_pool, match, (void **)&other,
+			    &call->err);
+
+	if (r == -ENOENT)
+		return 0;
+	return r < 0 ? r : err_set(&call->err, -EEXIST, "there is a pool called \"%s\" already", name);
+}
+
+static struct bvol_pool *pool_new(struct call *call, const struct provider_ops *provider)
+{
+	const struct config *config = call->service->config;
+	const struct bvol_request *rq = call->request;
+	struct bvol_pool *pool = codec_new(&bvol_type_pool);
+	size_t n = 0;
+
+	while (rq->devices[n])
+		n++;
+	if (!pool || change_new_id(&pool->id) < 0 ||
+	    codec_set_string(&bvol_type_pool, pool, BVOL_A_POOL_NAME, rq->name) < 0 ||
+	    codec_set_string(&bvol_type_pool, pool, BVOL_A_POOL_PROVIDER, provider->name) < 0 ||
+	    codec_set_list(&bvol_type_pool, pool, BVOL_A_POOL_DEVICES,
+			   (const char *const *)rq->devices, n) < 0) {
+		bvol_free(&bvol_type_pool, pool);
+		return NULL;
+	}
+	pool->has |= BVOL_BIT(BVOL_A_POOL_ID);
+	codec_set(pool, BVOL_A_POOL_STATUS, status, BVOL_POOL_STATUS_CREATING);
+	codec_set(pool, BVOL_A_POOL_CHUNK_SIZE, chunk_size,
+		  bvol_has(rq, BVOL_A_REQUEST_CHUNK_SIZE) ? rq->chunk_size : config->chunk_size);
+	codec_set(pool, BVOL_A_POOL_RESERVE, reserve,
+		  bvol_has(rq, BVOL_A_REQUEST_RESERVE) ? rq->reserve : config->reserve);
+	codec_set(pool, BVOL_A_POOL_OVER_SUBSCRIPTION, over_subscription,
+		  bvol_has(rq, BVOL_A_REQUEST_OVER_SUBSCRIPTION) ? rq->over_subscription :
+								   config->over_subscription);
+	codec_set(pool, BVOL_A_POOL_CREATED_AT, created_at, change_now());
+	return pool;
+}
+
+static int check_pool(struct call *call, const struct provider_ops *provider,
+		      const struct bvol_pool *pool)
+{
+	int r = str_check_name("pool", pool->name, &call->err);
+
+	if (!r)
+		r = check_chunk(call, provider, pool->chunk_size);
+	if (!r && pool->reserve > 100)
+		r = err_set(&call->err, -EINVAL, "the reserve is 0 to 100 percent, not %u",
+			    pool->reserve);
+	if (!r && (pool->over_subscription < 100 || pool->over_subscription > 100000))
+		r = err_set(&call->err, -EINVAL,
+			    "the over-subscription is 100 to 100000 percent, not %u",
+			    pool->over_subscription);
+	return r ? r : name_free(call, pool->name);
+}
+
+int verb_pool_create(struct call *call)
+{
+	const struct provider_ops *provider = &provider_thin;
+	_cleanup_pool_ pool = pool_new(call, provider);
+	struct bvol_job *row;
+	struct job *job = NULL;
+	int r;
+
+	if (!pool)
+		return -ENOMEM;
+	r = check_pool(call, provider, pool);
+	if (r < 0)
+		return r;
+	row = call_job(call, "pool-create");
+	if (!row)
+		return -ENOMEM;
+	codec_set(row, BVOL_A_JOB_POOL_ID, pool_id, pool->id);
+	codec_set(row, BVOL_A_JOB_FORCE, force, call->request->force);
+	r = call_begin(call, row, &job);
+	if (!r)
+		r = store_insert(call->service->store, &bvol_type_pool, pool, &call->err);
+	if (!r)
+		r = answer(call, pool);
+	return call_commit(call, job, r);
+}
+
+int verb_pool_list(struct call *call)
+{
+	struct bvol_pool *pool;
+	int r;
+
+	if (!call->request->ref)
+		return call_list(call, &pools, NULL);
+	r = service_find(call->service, &bvol_type_pool, call->request->ref, (void **)&pool,
+			 &call->err);
+	if (r < 0)
+		return r;
+	r = answer(call, pool);
+	bvol_free(&bvol_type_pool, pool);
+	return r;
+}
+
+static int pool_empty(struct call *call, const struct bvol_pool *pool)
+{
+	struct store_match volumes[] = {
+		{ .attr = BVOL_A_VOLUME_POOL_ID, .id = &pool->id }, { 0 },
+	};
+	struct store_match snapshots[] = {
+		{ .attr = BVOL_A_SNAPSHOT_POOL_ID, .id = &pool->id }, { 0 },
+	};
+	struct store *store = call->service->store;
+	uint64_t n_volumes, n_snapshots;
+	int r;
+
+	r = store_count(store, &bvol_type_volume, volumes, &n_volumes, &call->err);
+	if (!r)
+		r = store_count(store, &bvol_type_snapshot, snapshots, &n_snapshots, &call->err);
+	if (!r && (n_volumes || n_snapshots))
+		r = err_set(&call->err, -EBUSY,
+			    "pool %s has %llu volumes and %llu snapshots; delete them first",
+			    pool->name, (unsigned long long)n_volumes,
+			    (unsigned long long)n_snapshots);
+	return r;
+}
+
+int verb_pool_delete(struct call *call)
+{
+	_cleanup_pool_ pool = NULL;
+	struct bvol_job *row;
+	struct job *job = NULL;
+	int r;
+
+	r = service_find(call->service, &bvol_type_pool, call->request->ref, (void **)&pool,
+			 &call->err);
+	if (!r && (pool->status == BVOL_POOL_STATUS_CREATING ||
+		   pool->status == BVOL_POOL_STATUS_DELETING))
+		r = err_set(&call->err, -EBUSY, "pool %s is %s; wait for it", pool->name,
+			    bvol_enum_name(&bvol_enum_pool_status, pool->status));
+	if (!r)
+		r = pool_empty(call, pool);
+	if (r < 0)
+		return r;
+	row = call_job(call, "pool-delete");
+	if (!row)
+		return -ENOMEM;
+	codec_set(row, BVOL_A_JOB_POOL_ID, pool_id, pool->id);
+	r = call_begin(call, row, &job);
+	if (!r)
+		r = change_pool(&call->service->change, pool, BVOL_POOL_STATUS_DELETING, NULL,
+				&call->err);
+	if (!r)
+		r = answer(call, pool);
+	return call_commit(call, job, r);
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sched/sched.h"
+#include "service/service.h"
+#include "util/log.h"
+
+struct candidates {
+	struct service *service;
+	struct sched_candidate *list;
+	size_t n;
+};
+
+static int add_candidate(void *obj, void *data)
+{
+	struct candidates *c = data;
+	struct sched_candidate *more = reallocarray(c->list, c->n + 1, sizeof(*more));
+	struct bvol_pool *pool;
+	int r;
+
+	if (!more)
+		return -ENOMEM;
+	c->list = more;
+	pool = codec_copy(&bvol_type_pool, obj);
+	if (!pool)
+		return -ENOMEM;
+	c->list[c->n++] = (struct sched_candidate) { .pool = pool, .thin = true };
+	r = usage_fill(c->service, pool);
+	return r;
+}
+
+int service_place(struct service *service, uint64_t size, const struct bvol_uuid *pool_id,
+		  char *const *tried, struct bvol_uuid *ret, struct err *e)
+{
+	struct sched_request request = {
+		.size = size, .pool_id = pool_id, .tried = (const char *const *)tried,
+	};
+	struct candidates c = { .service = service };
+	size_t picked, i;
+	int r;
+
+	r = store_select(service->store, &bvol_type_pool, NULL, NULL, 0, add_candidate, &c, e);
+	if (!r)
+		r = sched_pick(c.list, c.n, &request, &picked, e);
+	if (!r)
+		*ret = c.list[picked].pool->id;
+	for (i = 0; i < c.n; i++)
+		bvol_free(&bvol_type_pool, (void *)c.list[i].pool);
+	free(c.list);
+	return r;
+}
+
+/* In the job's transaction. A volume made from a snapshot can't leave the snapshot's pool. */
+static int reschedule(struct job *job, struct bvol_volume *volume, void *data, struct err *e)
+{
+	struct service *service = data;
+	char text[BVOL_UUID_TEXT];
+	struct bvol_uuid pool;
+	int r;
+
+	if (bvol_has(volume, BVOL_A_VOLUME_SNAPSHOT_ID))
+		return -ENOSPC;
+	r = codec_append_list(&bvol_type_job, job->row, BVOL_A_JOB_TRIED,
+			      bvol_uuid_text(&volume->pool_id, text));
+	if (!r)
+		r = service_place(service, volume->size, NULL, job->row->tried, &pool, NULL);
+	if (r < 0)
+		return r;
+	codec_set(volume, BVOL_A_VOLUME_POOL_ID, pool_id, pool);
+	codec_set(job->row, BVOL_A_JOB_POOL_ID, pool_id, pool);
+	return change_volume(&service->change, volume, volume->status, NULL, e);
+}
+
+static int announce(const struct bvol_export *export, void *data, struct err *e)
+{
+	struct service *service = data;
+
+	return service->wire.announce(export, service->wire.wire, e);
+}
+
+static int withdraw(const struct bvol_uuid *export_id, void *data, struct err *e)
+{
+	struct service *service = data;
+
+	return service->wire.withdraw(export_id, service->wire.wire, e);
+}
+
+/* The wire numbers it and sends it on; the service is a listener like any other. */
+static void emit(const struct bvol_event *event, void *data)
+{
+	struct service *service = data;
+
+	service->wire.emit(event, service->wire.wire);
+}
+
+int service_init(struct service *service, struct err *e)
+{
+	service->change = (struct change) {
+		.store = service->store, .emit = emit, .data = service,
+	};
+	service->engine = (struct engine) {
+		.change = &service->change,
+		.workers = service->workers,
+		.loop = service->loop,
+		.hooks = {
+			.announce = announce,
+			.withdraw = withdraw,
+			.attached = service_attached,
+			.reschedule = reschedule,
+			.data = service,
+		},
+	};
+	return usage_init(service);
+}
+
+void service_deinit(struct service *service)
+{
+	service->attach_timer = source_free(service->attach_timer);
+	free(service->attached);
+	service->attached = NULL;
+	usage_deinit(service);
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the daemon can be asked: one table of verbs, one file for each noun.
+ * A verb checks its arguments, changes the state and starts a job in one
+ * transaction, and answers with the object in its transitional state.
+ */
+#ifndef BVOL_SERVICE_H
+#define BVOL_SERVICE_H
+
+#include "codec.h"
+#include "job/engine.h"
+#include "job/flow.h"
+#include "util/config.h"
+
+struct service;
+struct usage;
+
+/* What the service needs of the wire, which lies above it. */
+struct service_wire {
+	/* Walk the sessions of all exports; -ENODEV without the kernel module. */
+	int (*sessions)(bvol_each each, void *data, void *wire);
+	/* Walk the module's export table; -ENODEV. */
+	int (*exports)(bvol_each each, void *data, void *wire);
+	int (*announce)(const struct bvol_export *export, void *wire, struct err *e);
+	int (*withdraw)(const struct bvol_uuid *export_id, void *wire, struct err *e);
+	void (*emit)(const struct bvol_event *event, void *wire);
+	void *wire;
+};
+
+struct service {
+	struct loop *loop;
+	struct workers *workers;
+	struct store *store;
+	const struct config *config;
+	struct fabric_config *fabric_config;
+	struct service_wire wire;
+	struct change change;
+	struct engine engine;
+	struct usage *usage;
+	struct bvol_uuid *attached;	/* sorted ids of volumes with a session */
+	size_t n_attached;
+	struct source *attach_timer;
+};
+
+struct call {
+	struct service *service;
+	const struct verb *verb;
+	struct bvol_request *request;
+	struct bvol_response *response;
+	uint32_t uid, pid;
+	struct err err;
+	size_t bytes;			/* of the objects in response */
+	/* The wire's: send response, then call_free(). */
+	void (*reply)(struct call *call);
+	void *data;
+	uint64_t peer, seq;
+};
+
+struct verb {
+	enum bvol_verb verb;
+	const char *name;	/* "volume create" */
+	uint64_t required;	/* bits of the request's fields */
+	uint64_t optional;
+	bool fresh;		/* read the pools' usage first */
+	/*
+	 * 0: answered; negative: refused, the sentence is in call->err; 1: call_end()
+	 * will be called later.
+	 */
+	int (*run)(struct call *call);
+};
+
+extern const struct verb service_verbs[];
+
+int service_init(struct service *service, struct err *e);
+void service_deinit(struct service *service);
+
+/* NULL without memory. The payload is decoded by service_call(). */
+struct call *call_new(struct service *service);
+struct call *call_free(struct call *call);
+/* Takes over the call; it ends in call->reply(). */
+void service_call(struct call *call, uint32_t verb, const void *payload, size_t len);
+void call_end(struct call *call, int result);
+
+/* An event has happened, from the kernel or from here. */
+void service_event(struct service *service, const struct bvol_event *event);
+/* Look anew which volumes have sessions and set them in-use or available. */
+void service_attach(struct service *service);
+bool service_attached(const struct bvol_uuid *volume_id, void *service);
+
+/*
+ * For the verbs' files.
+ */
+
+#define ARG(name) BVOL_BIT(BVOL_A_REQUEST_##name)
+
+/*
+ * The object of this type that a user calls ref: its UUID or its name. -ENOENT,
+ * -ENOTUNIQ, with the sentence.
+ */
+int service_find(struct service *service, const struct bvol_type *type, const char *ref,
+		 void **ret, struct err *e);
+/* Append a copy of obj to the response. */
+int call_add(struct call *call, uint16_t attr, const struct bvol_type *type, const void *obj);
+/*
+ * Start a change with a new job (row NULL: none; else taken over), and end it: a
+ * negative r rolls back, 0 commits and starts the job.
+ */
+int call_begin(struct call *call, struct bvol_job *row, struct job **ret);
+int call_commit(struct call *call, struct job *job, int r);
+/* A job's row with who asked; the caller sets the objects. */
+struct bvol_job *call_job(struct call *call, const char *kind);
+
+/* A -list verb: what matches, with "after" and "limit", each decorated by decorate. */
+struct listing {
+	const struct bvol_type *type;
+	uint16_t attr;		/* of the response */
+	int (*decorate)(struct service *service, void *obj);
+};
+int call_list(struct call *call, const struct listing *listing, const struct store_match *match);
+
+/* The numbers of a pool, put into its object; those read last. */
+int usage_fill(struct service *service, struct bvol_pool *pool);
+/* Read all pools' numbers (a pool that hangs is waited for one second), then call then. */
+int usage_refresh(struct service *service, void (*then)(void *data), void *data);
+int usage_init(struct service *service);
+void usage_deinit(struct service *service);
+
+/* Choose a pool for a volume: sched/ over all pools with their numbers. */
+int service_place(struct service *service, uint64_t size, const struct bvol_uuid *pool_id,
+		  char *const *tried, struct bvol_uuid *ret, struct err *e);
+
+int verb_info(struct call *call);
+int verb_diff(struct call *call);
+int verb_pool_create(struct call *call);
+int verb_pool_list(struct call *call);
+int verb_pool_delete(struct call *call);
+int verb_volume_create(struct call *call);
+int verb_volume_list(struct call *call);
+int verb_volume_delete(struct call *call);
+int verb_volume_extend(struct call *call);
+int verb_volume_revert(struct call *call);
+int verb_snapshot_create(struct call *call);
+int verb_snapshot_list(struct call *call);
+int verb_snapshot_delete(struct call *call);
+int verb_export_create(struct call *call);
+int verb_export_list(struct call *call);
+int verb_export_delete(struct call *call);
+int verb_session_list(struct call *call);
+int verb_job_list(struct call *call);
+int verb_quota_list(struct call *call);
+int verb_quota_set(struct call *call);
+
+/* Volume files' helper, also for exports: no job at work on it, not exported. */
+int volume_settled(struct call *call, const struct bvol_volume *volume, const char *todo);
+/* The export of a volume; *ret NULL when it has none. */
+int volume_export(struct service *service, const struct bvol_uuid *volume_id,
+		  struct bvol_export **ret, struct err *e);
+int volume_decorate(struct service *service, void *obj);
+
+#endif

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include <errno.h>
+#include <string.h>
+
+#include "util/log.h"
+#include "wire/wire.h"
+
+static int result(struct wire *wire, int r)
+{
+	if (r == -ENODEV)
+		relay_lost(wire);
+	return r;
+}
+
+static int sessions(bvol_each each, void *data, void *arg)
+{
+	struct wire *wire = arg;
+
+	return wire->link ? result(wire, link_sessions(wire->link, each, data)) : -ENODEV;
+}
+
+static int exports(bvol_each each, void *data, void *arg)
+{
+	struct wire *wire = arg;
+
+	return wire->link ? result(wire, link_exports(wire->link, each, data)) : -ENODEV;
+}
+
+static int announce(const struct bvol_export *export, void *arg, struct err *e)
+{
+	struct wire *wire = arg;
+	int r = wire->link ? result(wire, link_export_add(wire->link, export)) : 0;
+
+	if (r == -ENODEV)
+		return 0;
+	return r < 0 ? err_set(e, r, "the kernel module refuses the export: %s", strerror(-r)) : 0;
+}
+
+static int withdraw(const struct bvol_uuid *id, void *arg, struct err *e)
+{
+	struct wire *wire = arg;
+	int r = wire->link ? result(wire, link_export_del(wire->link, id)) : 0;
+
+	if (r == -ENODEV || r == -ENOENT)
+		return 0;
+	return r < 0 ? err_set(e, r, "the kernel module keeps the export: %s", strerror(-r)) : 0;
+}
+
+/* Through the module's log, whose echo comes back to us; by ourselves while there is none. */
+static void emit(const struct bvol_event *event, void *arg)
+{
+	struct wire *wire = arg;
+	struct bvol_event *own;
+
+	if (wire->link && result(wire, link_notify(wire->link, event)) == 0)
+		return;
+	own = codec_copy(&bvol_type_event, event);
+	if (own && !ring_number(&wire->ring, own)) {
+		service_event(wire->service, own);
+		listener_kick(wire);
+	}
+	bvol_free(&bvol_type_event, own);
+}
+
+int wire_init(struct wire *wire, struct loop *loop, struct service *service, bool use_module,
+	      struct err *e)
+{
+	int r;
+
+	wire->loop = loop;
+	wire->service = service;
+	wire->use_module = use_module;
+	wire->fd = -1;
+	service->wire = (struct service_wire) {
+		sessions, exports, announce, withdraw, emit, wire,
+	};
+	r = ring_begin(&wire->ring);
+	return r < 0 ? err_set(e, r, "no random numbers to be had") : relay_init(wire, e);
+}
+
+int wire_ready(struct wire *wire, const char *path, const char *group, struct err *e)
+{
+	int r;
+
+	wire->ready = true;
+	r = listener_open(wire, path, group, e);
+	if (r < 0)
+		return r;
+	r = relay_ready(wire);
+	return r < 0 ? err_set(e, r, "can't take calls: %s", strerror(-r)) : 0;
+}
+
+void wire_deinit(struct wire *wire)
+{
+	listener_close(wire);
+	relay_deinit(wire);
+	ring_clear(&wire->ring);
+}
