@@ -30,11 +30,19 @@ struct fabric_ops {
 	enum bvol_fabric fabric;
 	/* Kernel modules that have to be there before add, NULL at the end. */
 	const char *const *modules;
+	/*
+	 * Load the modules and make the kernel ready, once before the first add or
+	 * check. dbroot: absolute path of a directory where the kernel's target
+	 * keeps persistent reservations, made when it is not there; it is not
+	 * changed while any backstore exists. Worker context, idempotent.
+	 */
+	int (*setup)(const char *dbroot, struct err *e);
 
 	/*
 	 * Check the request's initiators and portals (copied into export), fill in
 	 * what is missing: target, tpgt, lun, portals from the configuration, and a
-	 * fresh random secret. Pure but for getrandom().
+	 * fresh random secret. Touches nothing, does not block; asks the kernel for
+	 * random bytes and whether this node has the portals' addresses.
 	 */
 	int (*prepare)(const struct fabric_config *config, struct bvol_export *export,
 		       struct err *e);
