@@ -6,6 +6,7 @@
 set -u
 
 run=$(dirname "$(realpath "$0")")/run
+build=${BVOL_BUILD:-$(dirname "$run")/../../build}
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 passed=0 failed=0
@@ -39,8 +40,10 @@ test_usage() {
 	check "a bad size is refused in a sentence" test $status = 2
 	vm --nodes 0 -- true
 	check "bad arguments give status 2 and the usage" eval "[ $status = 2 ] && printed stderr ^usage"
+	BVOL_DMESG_ALLOW='(' vm -- true
+	check "so does an expression that is none" test $status = 2
 	"$run" >"$scratch/stdout" 2>"$scratch/stderr"
-	check "so does no command" test $? = 2
+	check "and so does no command" test $? = 2
 }
 
 # One boot proves all that can be seen from inside a healthy machine.
@@ -64,6 +67,7 @@ test_inside() {
 		mkdir /sys/kernel/config/target/iscsi && echo configfs works
 		iscsi-iname >/dev/null && grep ^InitiatorName=iqn /etc/iscsi/initiatorname.iscsi
 		ping -c 1 127.0.0.1 >/dev/null || busybox ping -c 1 127.0.0.1 >/dev/null && echo lo is up
+		echo "bvol.ko at $(modinfo -n bvol 2>&1)"
 		sleep 1000 & # what is left running must not hold the machine up
 		exit 42' x "$mark"
 	check "the status of COMMAND comes back" test $status = 42
@@ -79,6 +83,8 @@ test_inside() {
 	check "device-mapper works without udev" printed stdout '^dm works'
 	check "configfs is mounted" printed stdout '^configfs works'
 	check "there is an initiator name" printed stdout ^InitiatorName=iqn
+	[ ! -e "$build/kmod/$kernel/bvol.ko" ] ||
+		check "the built bvol.ko is found" printed stdout '^bvol.ko at /lib/modules/.*/bvol.ko'
 	check "loopback is up" printed stdout '^lo is up'
 }
 
