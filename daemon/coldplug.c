@@ -17,6 +17,13 @@
 
 #define DEADLINE_USEC	(10 * 1000 * 1000)
 
+struct item {
+	struct action *action;
+	struct bvol_uuid id;
+	int result;
+	struct err err;
+};
+
 /* A batch of actions of one pool, acted in order by one worker. */
 struct batch {
 	struct manager *manager;
@@ -24,12 +31,7 @@ struct batch {
 	const struct provider_ops *provider;
 	const char *what;
 	void (*then)(struct batch *batch);
-	struct item {
-		struct action *action;
-		struct bvol_uuid id;
-		int result;
-		struct err err;
-	} *items;
+	struct item *items;
 	size_t n, room;
 };
 
@@ -74,10 +76,11 @@ static int batch_work(void *data, struct err *e)
 	return 0;
 }
 
+/* Writes what became of one item; item->result says how it went. */
+typedef int (*batch_verdict)(struct batch *b, const struct item *item, struct err *e);
+
 /* In a transaction: what the actions have found out, and what could not be done. */
-static int batch_record(struct batch *b,
-			int (*failed)(struct batch *b, struct item *item, struct err *e),
-			struct err *e)
+static int batch_record(struct batch *b, batch_verdict verdict, struct err *e)
 {
 	size_t i;
 	int r = 0;
@@ -88,10 +91,11 @@ static int batch_record(struct batch *b,
 		if (item->result < 0) {
 			b->manager->failed++;
 			log_err("%s", item->err.text);
-			r = failed(b, item, e);
 		} else if (item->action->commit) {
 			r = item->action->commit(item->action, b->manager->service.store, e);
 		}
+		if (!r)
+			r = verdict(b, item, e);
 	}
 	return r;
 }
@@ -105,15 +109,14 @@ static void batch_clear(struct batch *b)
 	b->n = 0;
 }
 
-static int batch_commit(struct batch *b,
-			int (*failed)(struct batch *b, struct item *item, struct err *e))
+static int batch_commit(struct batch *b, batch_verdict verdict)
 {
 	struct change *change = &b->manager->service.change;
 	struct err e = { 0 };
 	int r = change_begin(change, &e);
 
 	if (!r)
-		r = batch_record(b, failed, &e);
+		r = batch_record(b, verdict, &e);
 	if (!r)
 		r = change_commit(change, &e);
 	if (r < 0) {
@@ -173,21 +176,25 @@ static void pool_up(struct batch *b)
 		manager_ready(m);
 }
 
-static int export_failed(struct batch *b, struct item *item, struct err *e)
+/* One that could not be put back is tried again at the next start. */
+static int export_verdict(struct batch *b, const struct item *item, struct err *e)
 {
 	struct service *service = &b->manager->service;
 	_cleanup_export_ export = NULL;
+	uint32_t status = item->result < 0 ? BVOL_EXPORT_STATUS_ERROR : BVOL_EXPORT_STATUS_AVAILABLE;
 	int r = store_get(service->store, &bvol_type_export, &item->id, (void **)&export, e);
 
-	return r < 0 ? r : change_export(&service->change, export, BVOL_EXPORT_STATUS_ERROR,
-					 item->err.text, e);
+	if (r < 0 || export->status == status)
+		return r;
+	return change_export(&service->change, export, status,
+			     item->result < 0 ? item->err.text : NULL, e);
 }
 
 static void exports_done(struct batch *b)
 {
 	struct err e = { 0 };
 
-	batch_commit(b, export_failed);
+	batch_commit(b, export_verdict);
 	if (engine_resume(&b->manager->service.engine, &b->pool->id, &e) < 0)
 		log_err("pool %s: %s", b->pool->name, e.text);
 	pool_up(b);
@@ -230,19 +237,22 @@ static int plan_exports(struct batch *b, struct err *e)
 			    b, e);
 }
 
-static int volume_failed(struct batch *b, struct item *item, struct err *e)
+/* The status stays what is wanted; the error says why the device is not there. */
+static int volume_verdict(struct batch *b, const struct item *item, struct err *e)
 {
 	struct service *service = &b->manager->service;
 	_cleanup_volume_ volume = NULL;
 	int r = store_get(service->store, &bvol_type_volume, &item->id, (void **)&volume, e);
 
-	return r < 0 ? r : change_volume(&service->change, volume, BVOL_VOLUME_STATUS_ERROR,
-					 item->err.text, e);
+	if (r < 0 || (item->result == 0 && !volume->error))
+		return r;
+	return change_volume(&service->change, volume, volume->status,
+			     item->result < 0 ? item->err.text : NULL, e);
 }
 
 static void volumes_done(struct batch *b)
 {
-	batch_commit(b, volume_failed);
+	batch_commit(b, volume_verdict);
 	batch_run(b, "bringing exports up", plan_exports, exports_done);
 }
 
@@ -284,10 +294,14 @@ static int plan_volumes(struct batch *b, struct err *e)
 			    b, e);
 }
 
-static int pool_failed(struct batch *b, struct item *item, struct err *e)
+static int pool_verdict(struct batch *b, const struct item *item, struct err *e)
 {
-	return change_pool(&b->manager->service.change, b->pool, BVOL_POOL_STATUS_ERROR,
-			   item->err.text, e);
+	uint32_t status = item->result < 0 ? BVOL_POOL_STATUS_ERROR : BVOL_POOL_STATUS_AVAILABLE;
+
+	if (b->pool->status == status)
+		return 0;
+	return change_pool(&b->manager->service.change, b->pool, status,
+			   item->result < 0 ? item->err.text : NULL, e);
 }
 
 /* A pool that can't be trusted serves nothing; its jobs wait for the day it can. */
@@ -295,22 +309,10 @@ static void pool_done(struct batch *b)
 {
 	bool open = b->n && b->items[0].result == 0;
 
-	if (batch_commit(b, pool_failed) < 0 || !open) {
+	if (batch_commit(b, pool_verdict) < 0 || !open)
 		pool_up(b);
-		return;
-	}
-	if (b->pool->status == BVOL_POOL_STATUS_ERROR) {
-		struct change *change = &b->manager->service.change;
-		int r = change_begin(change, NULL);
-
-		if (!r)
-			r = change_pool(change, b->pool, BVOL_POOL_STATUS_AVAILABLE, NULL, NULL);
-		if (!r)
-			r = change_commit(change, NULL);
-		if (r < 0)
-			change_rollback(change);
-	}
-	batch_run(b, "bringing volumes up", plan_volumes, volumes_done);
+	else
+		batch_run(b, "bringing volumes up", plan_volumes, volumes_done);
 }
 
 static int plan_pool(struct batch *b, struct err *e)

@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * The job engine with a real store, real threads and workflows of its own: what
+ * is done, in which order, and what a crash between any two transactions leaves.
+ */
+#include "store_fixture.h"
+
+#include "job/engine.h"
+
+static struct change change;
+static struct engine engine;
+static struct loop *loop;
+static struct workers *workers;
+static char trace[256];
+static char fail_at;		/* the letter of the step that fails */
+static unsigned int stop_after;	/* letters after which the process "dies" */
+static unsigned int failed_calls, restarts;
+static unsigned int jobs;	/* that have to end */
+static bool was_clean;
+
+static void note(char c)
+{
+	size_t n = strlen(trace);
+
+	assert_true(n + 1 < sizeof(trace));
+	trace[n] = c;
+	trace[n + 1] = '\0';
+}
+
+struct letter {
+	struct action action;
+	char c;
+};
+
+static int act(struct action *a, struct err *e)
+{
+	struct letter *letter = (struct letter *)a;
+
+	return letter->c == fail_at ? err_set(e, -EIO, "step %c broke", letter->c) : 0;
+}
+
+static int commit(struct action *a, struct store *store, struct err *e)
+{
+	note(((struct letter *)a)->c);
+	return 0;
+}
+
+static void letter_free(struct action *a)
+{
+	free(a);
+}
+
+static int plan(char c, struct action **ret)
+{
+	struct letter *letter = calloc(1, sizeof(*letter));
+
+	letter->action = (struct action) { act, commit, letter_free };
+	letter->c = c;
+	*ret = &letter->action;
+	return 0;
+}
+
+static int plan_a(struct job *job, struct action **ret, struct err *e)
+{
+	return plan('a', ret);
+}
+
+static int plan_b(struct job *job, struct action **ret, struct err *e)
+{
+	return plan('b', ret);
+}
+
+static int plan_u(struct job *job, struct action **ret, struct err *e)
+{
+	return plan('u', ret);
+}
+
+/* A step without an action. */
+static int plan_none(struct job *job, struct action **ret, struct err *e)
+{
+	note('n');
+	return fail_at == 'n' ? err_set(e, -EINVAL, "no way") : 0;
+}
+
+static int failed(struct job *job, bool clean, struct err *e)
+{
+	failed_calls++;
+	was_clean = clean;
+	if (!restarts)
+		return 0;
+	restarts--;
+	fail_at = 0;
+	return 1;
+}
+
+static const struct job_flow flow = {
+	.kind = "test",
+	.steps = (const struct job_step[]) {
+		{ "first", LANE_POOL, plan_a, NULL },
+		{ "middle", LANE_NONE, plan_none, NULL },
+		{ "last", LANE_POOL, plan_b, NULL },
+		{ 0 },
+	},
+	.undo = (const struct job_step[]) {
+		{ "undo", LANE_POOL, plan_u, NULL },
+		{ 0 },
+	},
+	.failed = failed,
+};
+
+const struct job_flow *const job_flows[] = { &flow, NULL };
+
+/* The loop ends when all jobs have, or where the process is to "die". */
+static void emit(const struct bvol_event *event, void *data)
+{
+	assert_int_equal(event->kind, BVOL_EVENT_KIND_JOB_CHANGED);
+	if (((!strcmp(event->status, "done") || !strcmp(event->status, "failed")) && !--jobs) ||
+	    (stop_after && strlen(trace) >= stop_after))
+		loop_exit(loop, 0);
+}
+
+static int engine_setup(void **state)
+{
+	setup(state);
+	change = (struct change) { .store = *state, .emit = emit };
+	must(loop_new(&loop));
+	must(workers_new(loop, 4, &workers));
+	engine = (struct engine) { .change = &change, .workers = workers, .loop = loop };
+	trace[0] = '\0';
+	fail_at = 0;
+	stop_after = failed_calls = restarts = 0;
+	jobs = 1;
+	return 0;
+}
+
+static int engine_teardown(void **state)
+{
+	workers_stop(workers);
+	loop_free(loop);
+	return teardown(state);
+}
+
+static struct bvol_uuid job_make(unsigned int pool)
+{
+	struct bvol_job *row = codec_new(&bvol_type_job);
+	struct bvol_uuid id;
+	struct job *job;
+
+	codec_set_string(&bvol_type_job, row, BVOL_A_JOB_KIND, "test");
+	codec_set(row, BVOL_A_JOB_POOL_ID, pool_id, uuid(pool));
+	must(change_begin(&change, &err));
+	must(job_new(&engine, row, &job, &err));
+	id = job->row->id;
+	must(change_commit(&change, &err));
+	job_start(job);
+	return id;
+}
+
+static struct bvol_job *job_row(const struct bvol_uuid *id)
+{
+	void *row;
+
+	must(store_get(change.store, &bvol_type_job, id, &row, &err));
+	return row;
+}
+
+static void assert_job(const struct bvol_uuid *id, uint32_t status, const char *step, const char *error)
+{
+	struct bvol_job *row = job_row(id);
+
+	assert_int_equal(row->status, status);
+	assert_string_equal(row->step, step);
+	if (error)
+		assert_string_equal(row->error, error);
+	else
+		assert_null(row->error);
+	bvol_free(&bvol_type_job, row);
+}
+
+static void steps_run_in_order(void **state)
+{
+	struct bvol_uuid id = job_make(1);
+
+	must(loop_run(loop));
+	assert_string_equal(trace, "anb");
+	assert_job(&id, BVOL_JOB_STATUS_DONE, "last", NULL);
+	assert_int_equal(engine.running, 0);
+	assert_null(engine.lanes);
+}
+
+static void a_failed_step_is_undone(void **state)
+{
+	struct bvol_uuid id;
+
+	fail_at = 'b';
+	id = job_make(1);
+	must(loop_run(loop));
+	assert_string_equal(trace, "anu");
+	assert_int_equal(failed_calls, 1);
+	assert_true(was_clean);
+	assert_job(&id, BVOL_JOB_STATUS_FAILED, "undo", "step b broke");
+	assert_null(engine.lanes);
+}
+
+static void a_failed_plan_is_undone(void **state)
+{
+	struct bvol_uuid id;
+
+	fail_at = 'n';
+	id = job_make(1);
+	must(loop_run(loop));
+	assert_string_equal(trace, "anu");
+	assert_job(&id, BVOL_JOB_STATUS_FAILED, "undo", "no way");
+}
+
+static void a_job_can_begin_again(void **state)
+{
+	struct bvol_uuid id;
+
+	fail_at = 'b';
+	restarts = 1;
+	id = job_make(1);
+	must(loop_run(loop));
+	assert_string_equal(trace, "anuanb");
+	assert_job(&id, BVOL_JOB_STATUS_DONE, "last", NULL);
+}
+
+static void a_lane_is_for_one_at_a_time(void **state)
+{
+	struct bvol_uuid first, second;
+
+	jobs = 2;
+	first = job_make(1);
+	second = job_make(1);
+	must(loop_run(loop));
+	assert_job(&first, BVOL_JOB_STATUS_DONE, "last", NULL);
+	assert_job(&second, BVOL_JOB_STATUS_DONE, "last", NULL);
+	assert_string_equal(trace, "anbanb");
+	assert_null(engine.lanes);
+}
+
+/* Nothing of the old process is left but the database. */
+static void new_process(void)
+{
+	workers_stop(workers);
+	loop_free(loop);
+	store_rollback(change.store);
+	must(loop_new(&loop));
+	must(workers_new(loop, 4, &workers));
+	engine = (struct engine) { .change = &change, .workers = workers, .loop = loop };
+}
+
+/* Dies after each letter, as often as there are letters; the next process goes on. */
+static void a_crash_loses_no_step(void **state)
+{
+	unsigned int at;
+
+	for (at = 1; at <= 3; at++) {
+		struct bvol_uuid pool = uuid(at), id;
+
+		trace[0] = '\0';
+		stop_after = at;
+		id = job_make(at);
+		must(loop_run(loop));
+		new_process();
+		stop_after = 0;
+		jobs = 1;
+		must(engine_resume(&engine, &pool, &err));
+		if (engine.running)
+			must(loop_run(loop));
+		assert_job(&id, BVOL_JOB_STATUS_DONE, "last", NULL);
+		assert_non_null(strchr(trace, 'a'));
+		assert_non_null(strchr(trace, 'b'));
+		assert_null(strchr(trace, 'u'));
+		new_process();
+	}
+}
+
+static void undoing_goes_on_after_a_crash(void **state)
+{
+	struct bvol_job *row = codec_new(&bvol_type_job);
+	struct bvol_uuid pool = uuid(9);
+
+	codec_set(row, BVOL_A_JOB_ID, id, uuid(8));
+	codec_set(row, BVOL_A_JOB_POOL_ID, pool_id, pool);
+	codec_set(row, BVOL_A_JOB_STATUS, status, BVOL_JOB_STATUS_UNDOING);
+	codec_set(row, BVOL_A_JOB_PROGRESS, progress, 0);
+	codec_set(row, BVOL_A_JOB_CREATED_AT, created_at, 1);
+	codec_set(row, BVOL_A_JOB_UPDATED_AT, updated_at, 1);
+	codec_set_string(&bvol_type_job, row, BVOL_A_JOB_KIND, "test");
+	codec_set_string(&bvol_type_job, row, BVOL_A_JOB_STEP, "undo");
+	codec_set_string(&bvol_type_job, row, BVOL_A_JOB_ERROR, "it broke");
+	must(change_begin(&change, &err));
+	must(store_insert(change.store, &bvol_type_job, row, &err));
+	must(change_commit(&change, &err));
+	must(engine_resume(&engine, &pool, &err));
+	must(loop_run(loop));
+	assert_string_equal(trace, "u");
+	assert_job(&row->id, BVOL_JOB_STATUS_FAILED, "undo", "it broke");
+	bvol_free(&bvol_type_job, row);
+}
+
+static void ids_sort_by_time(void **state)
+{
+	struct bvol_uuid last, next;
+	int i;
+
+	must(change_new_id(&last));
+	for (i = 0; i < 10000; i++) {
+		must(change_new_id(&next));
+		assert_true(memcmp(&last, &next, sizeof(last)) < 0);
+		assert_int_equal(next.b[6] >> 4, 7);
+		assert_int_equal(next.b[8] >> 6, 2);
+		last = next;
+	}
+}
+
+#define ENGINE_TEST(test) cmocka_unit_test_setup_teardown(test, engine_setup, engine_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		ENGINE_TEST(steps_run_in_order),
+		ENGINE_TEST(a_failed_step_is_undone),
+		ENGINE_TEST(a_failed_plan_is_undone),
+		ENGINE_TEST(a_job_can_begin_again),
+		ENGINE_TEST(a_lane_is_for_one_at_a_time),
+		ENGINE_TEST(a_crash_loses_no_step),
+		ENGINE_TEST(undoing_goes_on_after_a_crash),
+		cmocka_unit_test(ids_sort_by_time),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
