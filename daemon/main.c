@@ -138,7 +138,7 @@ static int run(struct manager *m)
 int main(int argc, char **argv)
 {
 	struct arguments a = { 0 };
-	struct manager m = { 0 };
+	struct manager m = { .lock = -1, .wire.fd = -1 };
 	struct err e = { 0 };
 	int r = parse(argc, argv, &a);
 

@@ -147,7 +147,8 @@ int loop_signal(struct loop *loop, int signo, loop_callback callback, void *data
 	}
 	/* Lives as long as the loop. */
 	sd_event_source_set_destroy_callback(source->source, free);
-	return sd_event_source_set_floating(source->source, true);
+	r = sd_event_source_set_floating(source->source, true);
+	return r < 0 ? r : 0;
 }
 
 struct source *source_free(struct source *source)
