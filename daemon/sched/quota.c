@@ -119,9 +119,11 @@ int quota_get(struct store *store, const char *project, const struct quota_limit
 	if (r < 0)
 		return r;
 	quota = codec_new(&bvol_type_quota);
-	if (!quota || codec_set_string(&bvol_type_quota, quota, BVOL_A_QUOTA_PROJECT, project) < 0) {
+	r = quota ? codec_set_string(&bvol_type_quota, quota, BVOL_A_QUOTA_PROJECT, project)
+		  : -ENOMEM;
+	if (r < 0) {
 		bvol_free(&bvol_type_quota, quota);
-		return err_set(e, -ENOMEM, "out of memory");
+		return err_set(e, r, "out of memory");
 	}
 	codec_set(quota, BVOL_A_QUOTA_VOLUMES, volumes, limit.volumes);
 	codec_set(quota, BVOL_A_QUOTA_SNAPSHOTS, snapshots, limit.snapshots);

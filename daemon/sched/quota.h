@@ -22,7 +22,10 @@ struct quota_ask {
 /* -EDQUOT: one of the project's limits would be passed. */
 int quota_check(struct store *store, const char *project, const struct quota_limits *defaults,
 		const struct quota_ask *ask, struct err *e);
-/* Limits, its own or the defaults, and use, of a project that need not exist. Free with bvol_free(). */
+/*
+ * A project's limits (its own or the defaults) and use; it need not exist.
+ * Free with bvol_free().
+ */
 int quota_get(struct store *store, const char *project, const struct quota_limits *defaults,
 	      struct bvol_quota **ret, struct err *e);
 

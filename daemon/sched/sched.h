@@ -15,14 +15,14 @@
 #include "util/err.h"
 
 struct sched_candidate {
-	const struct bvol_pool *pool;	/* with data_total, data_used and provisioned as they are now */
+	const struct bvol_pool *pool;	/* data_total, data_used, provisioned as they are now */
 	bool thin;			/* more may be promised than there is */
 };
 
 struct sched_request {
 	uint64_t size;			/* bytes to promise; an extension's growth alone */
 	const struct bvol_uuid *pool_id;	/* NULL: any */
-	const char *const *tried;	/* UUIDs of pools that failed at it, NULL at the end; may be NULL */
+	const char *const *tried;	/* UUIDs of pools that failed at it, or NULL */
 };
 
 /*

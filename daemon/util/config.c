@@ -144,8 +144,8 @@ static int set_size(const struct key *key, uint32_t *at, const char *value, stru
 
 	if (str_parse_size(value, &n) < 0 || !n || n % (uint64_t)key->min || n > (uint64_t)key->max)
 		return err_set(e, -EINVAL, "%s is a multiple of %s up to %s, not \"%s\"", key->name,
-			       str_size((uint64_t)key->min, unit), str_size((uint64_t)key->max, most),
-			       value);
+			       str_size((uint64_t)key->min, unit),
+			       str_size((uint64_t)key->max, most), value);
 	*at = (uint32_t)n;
 	return 0;
 }
@@ -290,7 +290,8 @@ static int read_file(struct config *config, FILE *file, const char *path, struct
 	if (p.r < 0)
 		return p.r;
 	if (r > 0)
-		return complain(&p, -EINVAL, "a line is \"key = value\", \"[section]\" or a comment");
+		return complain(&p, -EINVAL,
+				"a line is \"key = value\", \"[section]\" or a comment");
 	return r < 0 ? complain(&p, -ENOMEM, "out of memory") : 0;
 }
 

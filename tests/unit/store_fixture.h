@@ -26,7 +26,9 @@ static inline void make_dir(void)
 
 static inline void remove_dir(void)
 {
-	static const char *const names[] = { "state.db", "state.db-wal", "state.db-journal", "link" };
+	static const char *const names[] = {
+		"state.db", "state.db-wal", "state.db-journal", "link",
+	};
 	char name[128];
 
 	for (size_t i = 0; i < N_OF(names); i++) {
@@ -84,7 +86,8 @@ static inline struct bvol_volume *new_volume(unsigned int n, const char *name, c
 	return v;
 }
 
-static inline int insert_volume(struct store *store, unsigned int n, const char *name, const char *project)
+static inline int insert_volume(struct store *store, unsigned int n, const char *name,
+				const char *project)
 {
 	struct bvol_volume *v = new_volume(n, name, project);
 	int r = store_insert(store, &bvol_type_volume, v, &err);

@@ -64,8 +64,9 @@ static void fill(struct store *store)
 	put_snapshot(store, 4, "red", 2 * GIB);
 }
 
-static void assert_quota(struct store *store, const char *project, const struct quota_limits *limits,
-			 int64_t volumes, int64_t snapshots, int64_t gigabytes, int64_t limit)
+static void assert_quota(struct store *store, const char *project,
+			 const struct quota_limits *limits, int64_t volumes, int64_t snapshots,
+			 int64_t gigabytes, int64_t limit)
 {
 	struct bvol_quota *q;
 

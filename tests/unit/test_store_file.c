@@ -75,6 +75,55 @@ static void crashes(void **state)
 	}
 }
 
+/* Pairs of volumes, each pair in a transaction that is reported when it is durable. */
+static void write_pairs(int report)
+{
+	struct store *store;
+
+	if (store_open(path, &store, NULL) < 0)
+		_exit(1);
+	for (unsigned int n = 1;; n++) {
+		if (store_begin(store, NULL) < 0 || insert_volume(store, 2 * n - 1, "a", "p") < 0 ||
+		    insert_volume(store, 2 * n, "b", "p") < 0 || store_commit(store, NULL) < 0 ||
+		    write(report, &n, sizeof(n)) != sizeof(n))
+			_exit(1);
+	}
+}
+
+/* Killed wherever it is: what was reported is there, and nothing is there by half. */
+static void killed_at_any_moment(void **state)
+{
+	for (unsigned int i = 0; i < 20; i++) {
+		unsigned int n, reported = 0;
+		struct store *store;
+		uint64_t count;
+		int fds[2], status;
+		pid_t pid;
+
+		make_dir();
+		assert_int_equal(pipe(fds), 0);
+		pid = fork();
+		if (!pid)
+			write_pairs(fds[1]);
+		close(fds[1]);
+		while (reported <= i && read(fds[0], &n, sizeof(n)) == sizeof(n))
+			reported = n;
+		usleep(370 * i % 2000);
+		kill(pid, SIGKILL);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(WIFSIGNALED(status));
+		while (read(fds[0], &n, sizeof(n)) == sizeof(n))
+			reported = n;
+		close(fds[0]);
+		store = open_store();
+		must(store_count(store, &bvol_type_volume, NULL, &count, &err));
+		assert_int_equal(count % 2, 0);
+		assert_in_range(count / 2, reported, reported + 1);
+		store_close(store);
+		remove_dir();
+	}
+}
+
 static void one_at_a_time(void **state)
 {
 	struct store *second = NULL;
@@ -194,6 +243,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(crashes),
+		cmocka_unit_test(killed_at_any_moment),
 		STORE_TEST(one_at_a_time),
 		cmocka_unit_test(foreign_files),
 		cmocka_unit_test(damaged_files),
