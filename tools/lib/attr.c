@@ -1,14 +1,39 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/*
- * libnl writes attributes into messages of its own alone and drops a nested
- * attribute without content; it is used for reading.
- */
 #include <errno.h>
 #include <string.h>
-#include <sys/types.h>
 #include <linux/netlink.h>
 
 #include "attr.h"
+
+int attr_next(struct bytes *in, struct attr *ret)
+{
+	struct nlattr head;
+	size_t whole;
+
+	if (!in->left)
+		return 0;
+	if (in->left < NLA_HDRLEN)
+		return -EBADMSG;
+	memcpy(&head, in->at, sizeof(head));
+	if (head.nla_len < NLA_HDRLEN || head.nla_len > in->left)
+		return -EBADMSG;
+	ret->type = head.nla_type & NLA_TYPE_MASK;
+	ret->value = (struct bytes){ in->at + NLA_HDRLEN, head.nla_len - NLA_HDRLEN };
+	/* The last one need not be padded. */
+	whole = NLA_ALIGN((size_t)head.nla_len);
+	if (whole > in->left)
+		whole = in->left;
+	in->at += whole;
+	in->left -= whole;
+	return 1;
+}
+
+bool attr_is_text(const struct attr *attr)
+{
+	const struct bytes *value = &attr->value;
+
+	return value->left && memchr(value->at, '\0', value->left) == value->at + value->left - 1;
+}
 
 void *attrs_room(struct attrs *out, size_t len)
 {

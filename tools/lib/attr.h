@@ -1,10 +1,31 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Writing netlink attributes into a buffer. Inside tools/lib only. */
+/* Netlink attributes in a buffer, one by one. Inside tools/lib only. */
 #ifndef BVOL_ATTR_H
 #define BVOL_ATTR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
+
+/* Reading */
+
+struct bytes {
+	const uint8_t *at;
+	size_t left;
+};
+
+struct attr {
+	uint16_t type;
+	struct bytes value;
+};
+
+/* Take the first attribute off in: 1, 0 when in is empty, -EBADMSG. */
+int attr_next(struct bytes *in, struct attr *ret);
+/* Is it a text that ends with a NUL and has no other? */
+bool attr_is_text(const struct attr *attr);
+
+/* Writing */
 
 struct attrs {
 	uint8_t *buf;

@@ -112,6 +112,8 @@ struct bvol *bvol_close(struct bvol *bvol);
 enum bvol_transport bvol_transport(const struct bvol *bvol);
 /* What went wrong in the last function that failed, one sentence; never NULL. */
 const char *bvol_sentence(const struct bvol *bvol);
+/* Was it the daemon that refused, not the way to it that failed? */
+bool bvol_refused(const struct bvol *bvol);
 
 /* Calls */
 

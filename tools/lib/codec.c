@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <netlink/attr.h>
 
 #include "attr.h"
 #include "codec.h"
@@ -124,61 +123,55 @@ ssize_t codec_encode(const struct bvol_type *type, const void *obj, void *buf, s
 
 /* Decoding */
 
-struct attr_range {
-	const struct nlattr *first;
-	int len;
-};
+static int get_object(const struct bvol_type *type, struct bytes in, int depth, void **ret);
 
-static int get_object(const struct bvol_type *type, struct attr_range in, int depth, void **ret);
-
-static int get_string(const struct bvol_field *field, const struct nlattr *attr, void **ret)
+static int get_string(const struct bvol_field *field, const struct attr *attr, void **ret)
 {
-	const char *text = nla_data(attr);
-	size_t len = nla_len(attr);
+	const char *text = (const char *)attr->value.at;
+	size_t len = attr->value.left;
 
-	if (!len || memchr(text, '\0', len) != text + len - 1)
-		return -EBADMSG;
-	if ((field->max_len && len - 1 > field->max_len) || !text_utf8(text, len - 1))
+	if (!attr_is_text(attr) || (field->max_len && len - 1 > field->max_len) ||
+	    !text_utf8(text, len - 1))
 		return -EBADMSG;
 	*ret = strdup(text);
 	return *ret ? 0 : -ENOMEM;
 }
 
-static int get_one(const struct bvol_field *field, const struct nlattr *attr, int depth, void **ret)
+static int get_one(const struct bvol_field *field, const struct attr *attr, int depth, void **ret)
 {
-	struct attr_range inner = { nla_data(attr), nla_len(attr) };
-
 	if (field->kind == BVOL_NEST || field->kind == BVOL_NESTS)
-		return get_object(field->nest, inner, depth + 1, ret);
+		return get_object(field->nest, attr->value, depth + 1, ret);
 	return get_string(field, attr, ret);
 }
 
 /* All attributes of this field at once, so that a long list costs no more than its length. */
-static int get_many(const struct bvol_field *field, struct attr_range in, int depth, void **ret)
+static int get_many(const struct bvol_field *field, struct bytes in, int depth, void **ret)
 {
-	const struct nlattr *attr;
+	struct bytes count = in;
+	struct attr attr;
 	void **items;
 	size_t n = 0;
-	int left, r;
+	int r;
 
-	nla_for_each_attr(attr, in.first, in.len, left)
-		n += nla_type(attr) == field->attr;
+	while (attr_next(&count, &attr) > 0)
+		n += attr.type == field->attr;
 	items = calloc(n + 1, sizeof(*items));
 	if (!items)
 		return -ENOMEM;
 	*ret = items;
-	nla_for_each_attr(attr, in.first, in.len, left) {
-		if (nla_type(attr) != field->attr)
+	while (attr_next(&in, &attr) > 0) {
+		if (attr.type != field->attr)
 			continue;
-		r = get_one(field, attr, depth, items++);
+		r = get_one(field, &attr, depth, items++);
 		if (r < 0)
 			return r;
 	}
 	return 0;
 }
 
-static int get_field(const struct bvol_field *field, const struct nlattr *attr,
-		     struct attr_range rest, int depth, void *obj)
+/* rest: this attribute and all after it. */
+static int get_field(const struct bvol_field *field, const struct attr *attr, struct bytes rest,
+		     int depth, void *obj)
 {
 	bool many = field->kind == BVOL_LIST || field->kind == BVOL_NESTS;
 	void *at = (char *)obj + field->offset;
@@ -191,30 +184,31 @@ static int get_field(const struct bvol_field *field, const struct nlattr *attr,
 		return get_many(field, rest, depth, at);
 	if (!size)
 		return get_one(field, attr, depth, at);
-	if ((size_t)nla_len(attr) != size)
+	if (attr->value.left != size)
 		return -EBADMSG;
-	memcpy(at, nla_data(attr), size);
+	memcpy(at, attr->value.at, size);
 	return 0;
 }
 
-static int get_fields(const struct bvol_type *type, struct attr_range in, int depth, void *obj)
+static int get_fields(const struct bvol_type *type, struct bytes in, int depth, void *obj)
 {
 	const struct bvol_field *field;
-	const struct nlattr *attr;
-	int left, r;
+	struct bytes rest = in;
+	struct attr attr;
+	int r;
 
-	nla_for_each_attr(attr, in.first, in.len, left) {
-		field = field_of(type, nla_type(attr));
-		if (!field)
-			continue;
-		r = get_field(field, attr, (struct attr_range){ attr, left }, depth, obj);
+	while ((r = attr_next(&in, &attr)) > 0) {
+		field = field_of(type, attr.type);
+		if (field)
+			r = get_field(field, &attr, rest, depth, obj);
 		if (r < 0)
 			return r;
+		rest = in;
 	}
-	return left > 0 ? -EBADMSG : 0;
+	return r;
 }
 
-static int get_object(const struct bvol_type *type, struct attr_range in, int depth, void **ret)
+static int get_object(const struct bvol_type *type, struct bytes in, int depth, void **ret)
 {
 	void *obj;
 	int r;
@@ -235,9 +229,7 @@ static int get_object(const struct bvol_type *type, struct attr_range in, int de
 
 int codec_decode(const struct bvol_type *type, const void *buf, size_t len, void **ret)
 {
-	if (len > INT32_MAX)
-		return -EBADMSG;
-	return get_object(type, (struct attr_range){ buf, len }, 1, ret);
+	return get_object(type, (struct bytes){ buf, len }, 1, ret);
 }
 
 /* Copies and setters */

@@ -14,8 +14,6 @@
 
 #include "bvol.h"
 
-struct nlmsghdr;
-
 /* nlmsg_type on the unix socket, where no family id exists. */
 #define BVOL_FRAME	0x10
 /* Largest message either way, headers and envelope included. */
@@ -88,7 +86,7 @@ struct frame {
 ssize_t frame_put(const struct frame *frame, void *buf, size_t len);
 /* -EBADMSG unless buf is exactly one well-formed message of type BVOL_FRAME. */
 int frame_get(const void *buf, size_t len, struct frame *ret);
-/* The same for a message of any type, whose header was found to fit in its buffer. */
-int frame_parse(const struct nlmsghdr *head, struct frame *ret);
+/* The same for a message of any type whose header and length fit in its buffer. */
+int frame_parse(const void *message, struct frame *ret);
 
 #endif

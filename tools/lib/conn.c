@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "port.h"
 
 /* For what takes no time-out of its caller: the daemon answers these from memory. */
@@ -12,6 +13,7 @@ struct bvol {
 	enum bvol_transport wanted;
 	char *path;
 	struct port *port;	/* NULL after it died, until the next call */
+	bool refused;
 	char sentence[BVOL_SENTENCE_MAX + 1];
 };
 
@@ -61,6 +63,11 @@ const char *bvol_sentence(const struct bvol *bvol)
 	return bvol ? bvol->sentence : "out of memory";
 }
 
+bool bvol_refused(const struct bvol *bvol)
+{
+	return bvol && bvol->refused;
+}
+
 /* Requests */
 
 static const struct {
@@ -105,6 +112,7 @@ static int ask(struct bvol *bvol, struct frame *frame, int64_t deadline, port_ea
 	bool kernel = frame->cmd == BVOL_CMD_INFO || frame->cmd == BVOL_CMD_SESSION_GET;
 	int r = -ESTALE;
 
+	bvol->refused = false;
 	if (bvol->port) {
 		*bvol->sentence = '\0';
 		r = port_ask(bvol->port, frame, deadline, bvol->sentence, each, data);
@@ -140,6 +148,7 @@ static int judge(struct bvol *bvol, struct bvol_response *response, struct bvol_
 {
 	int error = response->error;
 
+	bvol->refused = error;
 	if (!error) {
 		*ret = response;
 		return 0;
@@ -153,7 +162,7 @@ int bvol_call(struct bvol *bvol, enum bvol_verb verb, const struct bvol_request 
 	      int timeout_ms, struct bvol_response **ret)
 {
 	static const struct bvol_request nothing;
-	int64_t deadline = timeout_ms < 0 ? PORT_EVER : port_now() + timeout_ms;
+	int64_t deadline = timeout_ms < 0 ? PORT_EVER : clock_ms() + timeout_ms;
 	struct bvol_response *response = NULL;
 	uint8_t buf[BVOL_PAYLOAD_MAX];
 	struct frame frame = { .cmd = BVOL_CMD_CALL, .flags = NLM_F_REQUEST, .verb = verb,
@@ -217,7 +226,7 @@ static int dump(struct bvol *bvol, struct frame frame, const struct bvol_type *t
 	struct port_walk walk = { type, each, data };
 
 	frame.flags = NLM_F_REQUEST | NLM_F_DUMP;
-	return ask(bvol, &frame, port_now() + ASK_MS, port_walk, &walk);
+	return ask(bvol, &frame, clock_ms() + ASK_MS, port_walk, &walk);
 }
 
 int bvol_sessions(struct bvol *bvol, bvol_each each, void *data)
@@ -252,7 +261,7 @@ int bvol_info(struct bvol *bvol, struct bvol_info **ret)
 		return -ENOMEM;
 	}
 	if (bvol_transport(bvol) != BVOL_UNIX)
-		r = ask(bvol, &frame, port_now() + ASK_MS, port_merge_info, info);
+		r = ask(bvol, &frame, clock_ms() + ASK_MS, port_merge_info, info);
 	if ((r == 0 || r == -ESTALE) && (!info->has || bvol_has(info, BVOL_A_INFO_DAEMON_PID)))
 		r = bvol_call(bvol, BVOL_VERB_INFO, NULL, ASK_MS, &response);
 	if (response && response->info)

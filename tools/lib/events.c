@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "port.h"
 
 #define RETRY_MS 200
@@ -79,7 +80,7 @@ static int disconnect(struct bvol_events *events)
 {
 	events->port = port_close(events->port);
 	events->reading = false;
-	events->retry_at = port_now() + events->retry_ms;
+	events->retry_at = clock_ms() + events->retry_ms;
 	if (events->retry_ms < RETRY_MAX_MS)
 		events->retry_ms *= 2;
 	return 0;
@@ -198,7 +199,7 @@ int bvol_events_timeout(const struct bvol_events *events)
 
 	if (events->port)
 		return -1;
-	left = events->retry_at - port_now();
+	left = events->retry_at - clock_ms();
 	return left > 0 ? left : 0;
 }
 
@@ -325,7 +326,7 @@ int bvol_events_handle(struct bvol_events *events, const struct bvol_event_ops *
 	struct message message;
 	int r = 0;
 
-	if (!events->port && port_now() >= events->retry_at)
+	if (!events->port && clock_ms() >= events->retry_at)
 		r = reconnect(events, &sink);
 	while (events->port && r == 0) {
 		r = port_recv(events->port, &message);

@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <string.h>
 #include <linux/genetlink.h>
-#include <netlink/attr.h>
 
 #include "attr.h"
 #include "codec.h"
@@ -100,56 +99,58 @@ ssize_t frame_put(const struct frame *frame, void *buf, size_t len)
 	return out.len;
 }
 
-static int get_item(const struct envelope *envelope, const struct nlattr *attr, struct frame *ret)
+static int get_item(const struct envelope *envelope, const struct attr *attr, struct frame *ret)
 {
-	size_t len = nla_len(attr);
+	const struct bytes *value = &attr->value;
 	const struct item *item;
 
-	if (envelope->payload && nla_type(attr) == envelope->payload) {
-		if (ret->payload || len > BVOL_PAYLOAD_MAX)
+	if (envelope->payload && attr->type == envelope->payload) {
+		if (ret->payload || value->left > BVOL_PAYLOAD_MAX)
 			return -EBADMSG;
-		ret->payload = nla_data(attr);
-		ret->payload_len = len;
+		ret->payload = value->at;
+		ret->payload_len = value->left;
 		return 0;
 	}
 	for (item = envelope->items; item->attr; item++) {
-		if (nla_type(attr) != item->attr)
+		if (attr->type != item->attr)
 			continue;
-		if (len != item->size)
+		if (value->left != item->size)
 			return -EBADMSG;
-		memcpy((char *)ret + item->offset, nla_data(attr), len);
+		memcpy((char *)ret + item->offset, value->at, value->left);
 	}
 	return 0;
 }
 
-int frame_parse(const struct nlmsghdr *head, struct frame *ret)
+int frame_parse(const void *message, struct frame *ret)
 {
-	const uint8_t *attrs = (const uint8_t *)head + HEAD_LEN;
 	const struct envelope *envelope;
-	const struct genlmsghdr *genl;
-	const struct nlattr *attr;
-	int len, left, r = 0;
+	struct genlmsghdr genl;
+	struct nlmsghdr head;
+	struct bytes in;
+	struct attr attr;
+	int r;
 
-	if (head->nlmsg_len < HEAD_LEN || head->nlmsg_len > INT32_MAX)
+	memcpy(&head, message, sizeof(head));
+	if (head.nlmsg_len < HEAD_LEN)
 		return -EBADMSG;
-	len = head->nlmsg_len - HEAD_LEN;
-	genl = (const void *)((const uint8_t *)head + NLMSG_HDRLEN);
+	memcpy(&genl, (const uint8_t *)message + NLMSG_HDRLEN, sizeof(genl));
+	in = (struct bytes){ (const uint8_t *)message + HEAD_LEN, head.nlmsg_len - HEAD_LEN };
 	*ret = (struct frame) {
-		.cmd = genl->cmd, .seq = head->nlmsg_seq,
-		.type = head->nlmsg_type, .flags = head->nlmsg_flags,
+		.cmd = genl.cmd, .seq = head.nlmsg_seq,
+		.type = head.nlmsg_type, .flags = head.nlmsg_flags,
 	};
-	envelope = envelope_of(genl->cmd);
+	envelope = envelope_of(genl.cmd);
 	if (!envelope) {
-		ret->payload = attrs;
-		ret->payload_len = len;
+		ret->payload = in.at;
+		ret->payload_len = in.left;
 		return 0;
 	}
-	nla_for_each_attr(attr, (const struct nlattr *)attrs, len, left) {
-		r = get_item(envelope, attr, ret);
+	while ((r = attr_next(&in, &attr)) > 0) {
+		r = get_item(envelope, &attr, ret);
 		if (r < 0)
 			return r;
 	}
-	return left > 0 ? -EBADMSG : 0;
+	return r;
 }
 
 int frame_get(const void *buf, size_t len, struct frame *ret)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "link.h"
 #include "port.h"
 
@@ -20,7 +21,7 @@ static int ask(struct link *link, struct frame *frame, uint16_t flags, port_each
 	char sentence[BVOL_SENTENCE_MAX + 1];
 
 	frame->flags = NLM_F_REQUEST | flags;
-	return port_ask(link->requests, frame, port_now() + ASK_MS, sentence, each, data);
+	return port_ask(link->requests, frame, clock_ms() + ASK_MS, sentence, each, data);
 }
 
 /* A request whose attributes are those of obj. */
@@ -60,7 +61,7 @@ static int bind_daemon(struct link *link, const char *version, char *sentence)
 	frame.payload_len = len;
 	r = port_send(link->calls, &frame);
 	if (r == 0)
-		r = port_wait(link->calls, port_now() + ASK_MS);
+		r = port_wait(link->calls, clock_ms() + ASK_MS);
 	if (r == 0)
 		r = port_recv(link->calls, &answer);
 	if (r == 0 && answer.frame.cmd == BVOL_CMD_CALL)

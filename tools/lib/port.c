@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "port.h"
 
 int say(char *sentence, int error, const char *format, ...)
@@ -17,14 +17,6 @@ int say(char *sentence, int error, const char *format, ...)
 	vsnprintf(sentence, BVOL_SENTENCE_MAX + 1, format, args);
 	va_end(args);
 	return error;
-}
-
-int64_t port_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
 }
 
 struct port *port_close(struct port *port)
@@ -62,7 +54,7 @@ static int wait_for(int fd, short events, int64_t deadline)
 	int r;
 
 	do {
-		left = deadline == PORT_EVER ? -1 : deadline - port_now();
+		left = deadline == PORT_EVER ? -1 : deadline - clock_ms();
 		if (deadline != PORT_EVER && left < 0)
 			left = 0;
 		r = poll(&poll_fd, 1, left > INT32_MAX ? INT32_MAX : left);
@@ -172,7 +164,7 @@ static int open_any(const char *path, bool events, char *sentence, struct port *
 static int may_ask(struct port *port, char *sentence)
 {
 	struct frame info = { .cmd = BVOL_CMD_INFO, .flags = NLM_F_REQUEST | NLM_F_ACK };
-	int r = port_ask(port, &info, port_now() + 5000, sentence, NULL, NULL);
+	int r = port_ask(port, &info, clock_ms() + 5000, sentence, NULL, NULL);
 
 	return r == -EPERM ? say(sentence, r, PORT_EPERM) : r;
 }

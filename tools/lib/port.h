@@ -40,7 +40,6 @@ struct port {
 	int fd;
 	uint32_t seq;			/* of the last request */
 	/* Netlink alone. */
-	struct nl_sock *socket;
 	uint16_t family;
 	uint32_t group;
 	size_t len, next, last;		/* of the datagram in buf, the message after, this message */
@@ -75,10 +74,8 @@ int port_send(struct port *port, struct frame *frame);
 int port_recv(struct port *port, struct message *ret);
 /* Let the next port_recv() return the last message again; netlink alone. */
 void port_again(struct port *port);
-/* 0 when something can be received, -ETIMEDOUT at deadline (port_now() or PORT_EVER). */
+/* 0 when something can be received, -ETIMEDOUT at deadline (of clock_ms()) unless it is PORT_EVER. */
 int port_wait(struct port *port, int64_t deadline);
-/* CLOCK_MONOTONIC in milliseconds. */
-int64_t port_now(void);
 
 typedef int (*port_each)(const struct message *message, void *data);
 /*

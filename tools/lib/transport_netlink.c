@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * The sockets of the generic netlink family. What libnl does with errors (it
- * maps them to numbers of its own) and with family names (asking for one by
- * name makes the kernel load the module that an operator has just unloaded)
- * is not wanted here, so the family is looked up in the list of all families.
+ * The sockets of the generic netlink family. The family is looked up in the
+ * list of all families: asking for it by name would make the kernel load the
+ * module that an operator has just unloaded.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 #include <linux/genetlink.h>
-#include <netlink/attr.h>
-#include <netlink/msg.h>
-#include <netlink/netlink.h>
 
+#include "attr.h"
+#include "clock.h"
 #include "port.h"
 
 /* The controller's group "notify" has this number since it exists. */
@@ -32,8 +31,8 @@ static int netlink_send(struct port *port, const void *buf, size_t len)
 
 static void netlink_close(struct port *port)
 {
-	if (port->socket)
-		nl_socket_free(port->socket);
+	if (port->fd >= 0)
+		close(port->fd);
 }
 
 /* Receiving */
@@ -58,84 +57,111 @@ static int fill(struct port *port)
 	return 1;
 }
 
-/* Sentence among the attributes that follow skip bytes of an error or the end of a dump. */
-static const char *extack(const struct nlmsghdr *head, size_t skip)
+/* What follows skip bytes of a message's content; empty when the message is shorter. */
+static struct bytes after(const struct nlmsghdr *head, size_t skip)
 {
-	const struct nlattr *attr;
-	const char *text;
+	size_t len = head->nlmsg_len - NLMSG_HDRLEN;
 
-	if (!(head->nlmsg_flags & NLM_F_ACK_TLVS) || head->nlmsg_len < NLMSG_HDRLEN + skip)
-		return NULL;
-	attr = nla_find((const struct nlattr *)((const char *)head + NLMSG_HDRLEN + skip),
-			head->nlmsg_len - NLMSG_HDRLEN - skip, NLMSGERR_ATTR_MSG);
-	if (!attr || !nla_len(attr))
-		return NULL;
-	text = nla_data(attr);
-	return memchr(text, '\0', nla_len(attr)) ? text : NULL;
+	if (skip > len)
+		skip = len;
+	return (struct bytes){ (const uint8_t *)head + NLMSG_HDRLEN + skip, len - skip };
 }
 
-static int get_error(const struct nlmsghdr *head, struct message *ret)
+/* The sentence among the attributes of an error or of the end of a dump. */
+static const char *extack(struct bytes in)
 {
-	const struct nlmsgerr *error = nlmsg_data(head);
-	size_t skip = sizeof(*error);
+	struct attr attr;
 
-	if (head->nlmsg_len < NLMSG_HDRLEN + skip)
-		return -EBADMSG;
-	if (!(head->nlmsg_flags & NLM_F_CAPPED) && error->msg.nlmsg_len > NLMSG_HDRLEN)
-		skip += NLMSG_ALIGN(error->msg.nlmsg_len) - NLMSG_HDRLEN;
-	ret->error = error->error;
-	ret->sentence = extack(head, skip);
+	while (attr_next(&in, &attr) > 0)
+		if (attr.type == NLMSGERR_ATTR_MSG && attr_is_text(&attr))
+			return (const char *)attr.value.at;
+	return NULL;
+}
+
+/* Both begin with an int that says how it went; an error then has the request's header and more. */
+static int get_end(const struct nlmsghdr *head, struct message *ret)
+{
+	struct bytes content = after(head, 0);
+	struct nlmsgerr error = { 0 };
+	size_t skip = sizeof(int);
+
 	ret->end = true;
-	return 1;
-}
-
-static int get_done(const struct nlmsghdr *head, struct message *ret)
-{
-	if (head->nlmsg_len >= NLMSG_HDRLEN + sizeof(int)) {
-		memcpy(&ret->error, nlmsg_data(head), sizeof(int));
-		ret->sentence = extack(head, sizeof(int));
+	if (content.left < skip)
+		return head->nlmsg_type == NLMSG_DONE ? 1 : -EBADMSG;
+	memcpy(&error, content.at, content.left < sizeof(error) ? content.left : sizeof(error));
+	ret->error = error.error;
+	if (head->nlmsg_type == NLMSG_ERROR) {
+		skip = sizeof(error);
+		if (!(head->nlmsg_flags & NLM_F_CAPPED) && error.msg.nlmsg_len > NLMSG_HDRLEN)
+			skip += NLMSG_ALIGN((size_t)error.msg.nlmsg_len) - NLMSG_HDRLEN;
 	}
-	ret->end = true;
+	if (head->nlmsg_flags & NLM_F_ACK_TLVS)
+		ret->sentence = extack(after(head, skip));
 	return 1;
 }
 
-static void take_groups(struct port *port, const struct nlattr *groups)
+/* One group of a family's list: take the number of our events'. */
+static void take_group(struct port *port, struct bytes in)
 {
-	struct nlattr *tb[CTRL_ATTR_MCAST_GRP_MAX + 1];
-	struct nlattr *group;
-	int left;
+	struct attr attr;
+	bool events = false;
+	uint32_t id = 0;
 
-	nla_for_each_nested(group, groups, left) {
-		if (nla_parse_nested(tb, CTRL_ATTR_MCAST_GRP_MAX, group, NULL) < 0 ||
-		    !tb[CTRL_ATTR_MCAST_GRP_NAME] || !tb[CTRL_ATTR_MCAST_GRP_ID])
-			continue;
-		if (!nla_strcmp(tb[CTRL_ATTR_MCAST_GRP_NAME], "events"))
-			port->group = nla_get_u32(tb[CTRL_ATTR_MCAST_GRP_ID]);
+	while (attr_next(&in, &attr) > 0) {
+		if (attr.type == CTRL_ATTR_MCAST_GRP_NAME && attr_is_text(&attr))
+			events = !strcmp((const char *)attr.value.at, "events");
+		if (attr.type == CTRL_ATTR_MCAST_GRP_ID && attr.value.left == sizeof(id))
+			memcpy(&id, attr.value.at, sizeof(id));
+	}
+	if (events)
+		port->group = id;
+}
+
+struct family {
+	uint16_t id;
+	bool ours;
+	struct bytes groups;
+};
+
+static void get_family(struct bytes in, struct family *ret)
+{
+	struct attr attr;
+
+	*ret = (struct family){ 0 };
+	while (attr_next(&in, &attr) > 0) {
+		if (attr.type == CTRL_ATTR_FAMILY_ID && attr.value.left == sizeof(ret->id))
+			memcpy(&ret->id, attr.value.at, sizeof(ret->id));
+		if (attr.type == CTRL_ATTR_FAMILY_NAME && attr_is_text(&attr))
+			ret->ours = !strcmp((const char *)attr.value.at, BVOL_GENL_NAME);
+		if (attr.type == CTRL_ATTR_MCAST_GROUPS)
+			ret->groups = attr.value;
 	}
 }
 
 /* 1: our family came (only a port without family asks), -ENODEV: it went, 0: another one. */
-static int get_controller(struct port *port, const struct nlmsghdr *head, struct message *ret)
+static int get_controller(struct port *port, const struct nlmsghdr *head)
 {
-	const struct genlmsghdr *genl = nlmsg_data(head);
-	struct nlattr *tb[CTRL_ATTR_MAX + 1];
+	struct bytes content = after(head, 0);
+	struct family family;
+	struct attr group;
+	uint8_t cmd;
 
-	if (head->nlmsg_len < NLMSG_HDRLEN + GENL_HDRLEN ||
-	    nlmsg_parse((struct nlmsghdr *)head, GENL_HDRLEN, tb, CTRL_ATTR_MAX, NULL) < 0 ||
-	    !tb[CTRL_ATTR_FAMILY_NAME] || !tb[CTRL_ATTR_FAMILY_ID] ||
-	    nla_strcmp(tb[CTRL_ATTR_FAMILY_NAME], BVOL_GENL_NAME))
+	if (content.left < GENL_HDRLEN)
 		return 0;
-	if (genl->cmd == CTRL_CMD_DELFAMILY && port->family)
+	cmd = content.at[offsetof(struct genlmsghdr, cmd)];
+	get_family(after(head, GENL_HDRLEN), &family);
+	if (!family.ours)
+		return 0;
+	if (cmd == CTRL_CMD_DELFAMILY && port->family)
 		return -ENODEV;
-	if (genl->cmd != CTRL_CMD_NEWFAMILY || port->family)
+	if (cmd != CTRL_CMD_NEWFAMILY || port->family)
 		return 0;
-	if (head->nlmsg_seq) {
-		port->family = nla_get_u16(tb[CTRL_ATTR_FAMILY_ID]);
-		if (tb[CTRL_ATTR_MCAST_GROUPS])
-			take_groups(port, tb[CTRL_ATTR_MCAST_GROUPS]);
-		return 0;
-	}
-	return 1;
+	if (!head->nlmsg_seq)
+		return 1;
+	port->family = family.id;
+	while (attr_next(&family.groups, &group) > 0)
+		take_group(port, group.value);
+	return 0;
 }
 
 /* 1: ret is filled in, 0: nothing for the caller. */
@@ -145,12 +171,10 @@ static int get_message(struct port *port, const struct nlmsghdr *head, struct me
 
 	ret->seq = head->nlmsg_seq;
 	ret->dump = head->nlmsg_flags & NLM_F_MULTI;
-	if (head->nlmsg_type == NLMSG_ERROR)
-		return get_error(head, ret);
-	if (head->nlmsg_type == NLMSG_DONE)
-		return get_done(head, ret);
+	if (head->nlmsg_type == NLMSG_ERROR || head->nlmsg_type == NLMSG_DONE)
+		return get_end(head, ret);
 	if (head->nlmsg_type == GENL_ID_CTRL)
-		return get_controller(port, head, ret);
+		return get_controller(port, head);
 	if (!port->family || head->nlmsg_type != port->family)
 		return 0;
 	r = frame_parse(head, &ret->frame);
@@ -162,6 +186,7 @@ static int get_message(struct port *port, const struct nlmsghdr *head, struct me
 
 static int next_head(struct port *port, const struct nlmsghdr **ret)
 {
+	size_t left;
 	int r;
 
 	while (port->next >= port->len) {
@@ -169,9 +194,10 @@ static int next_head(struct port *port, const struct nlmsghdr **ret)
 		if (r < 0)
 			return r;
 	}
-	*ret = (const void *)(port->buf + port->next);
+	left = port->len - port->next;
 	port->last = port->next;
-	if (!nlmsg_ok(*ret, port->len - port->next)) {
+	*ret = (const void *)(port->buf + port->next);
+	if (left < NLMSG_HDRLEN || (*ret)->nlmsg_len < NLMSG_HDRLEN || (*ret)->nlmsg_len > left) {
 		port->next = port->len;
 		return -EBADMSG;
 	}
@@ -186,10 +212,9 @@ static int netlink_recv(struct port *port, struct message *ret)
 
 	do {
 		r = next_head(port, &head);
-		if (!r)
-			r = get_message(port, head, ret);
-		else
+		if (r < 0)
 			return r;
+		r = get_message(port, head, ret);
 	} while (!r);
 	return r < 0 ? r : 0;
 }
@@ -208,21 +233,24 @@ static int set(struct port *port, int option, int value)
 	return setsockopt(port->fd, SOL_NETLINK, option, &value, sizeof(value)) < 0 ? -errno : 0;
 }
 
+/* Bound, because the kernel's multicast passes by a socket without a number. */
 static int open_socket(char *sentence, struct port **ret)
 {
+	struct sockaddr_nl any = { .nl_family = AF_NETLINK };
 	struct port *port;
+	int r;
 
 	port = calloc(1, sizeof(*port));
 	if (!port)
 		return say(sentence, -ENOMEM, "out of memory");
 	port->ops = &netlink_ops;
 	port->transport = BVOL_NETLINK;
-	port->socket = nl_socket_alloc();
-	if (!port->socket || nl_connect(port->socket, NETLINK_GENERIC) < 0) {
+	port->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_GENERIC);
+	if (port->fd < 0 || bind(port->fd, (struct sockaddr *)&any, sizeof(any)) < 0) {
+		r = -errno;
 		port_close(port);
-		return say(sentence, -EPROTONOSUPPORT, "this kernel offers no generic netlink socket");
+		return say(sentence, r, "cannot open a generic netlink socket: %s", strerror(-r));
 	}
-	port->fd = nl_socket_get_fd(port->socket);
 	set(port, NETLINK_EXT_ACK, 1);
 	set(port, NETLINK_CAP_ACK, 1);
 	*ret = port;
@@ -236,7 +264,7 @@ static int resolve(struct port *port, char *sentence)
 	};
 	int r;
 
-	r = port_ask(port, &list, port_now() + RESOLVE_MS, sentence, NULL, NULL);
+	r = port_ask(port, &list, clock_ms() + RESOLVE_MS, sentence, NULL, NULL);
 	if (r < 0)
 		return say(sentence, r, "the kernel does not list its netlink families: %s",
 			   strerror(-r));

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "command.h"
+
+static const struct param create_params[] = {
+	ARG("NAME", NAME),
+	ARG("DEVICE", DEVICES),
+	FLAG("--force", FORCE),
+	OPTION("--chunk-size", "SIZE", CHUNK_SIZE, .bytes = true),
+	OPTION("--reserve", "PERCENT", RESERVE),
+	OPTION("--over-subscription", "PERCENT", OVER_SUBSCRIPTION),
+	{ 0 },
+};
+
+static const struct param ref_params[] = {
+	ARG("POOL", REF),
+	{ 0 },
+};
+
+const struct command pool_commands[] = {
+	{
+		.noun = "pool", .verb = "create", .params = create_params,
+		.help = "make a pool of thin volumes on block devices",
+		.call = BVOL_VERB_POOL_CREATE, .list = BVOL_VERB_POOL_LIST,
+		.type = &bvol_type_pool, .run = run_change,
+	},
+	{
+		.noun = "pool", .verb = "list",
+		.help = "all pools and how full they are",
+		.call = BVOL_VERB_POOL_LIST, .type = &bvol_type_pool, .run = run_list,
+		.columns = "id name status data_total data_used metadata_total metadata_used "
+			   "provisioned devices",
+	},
+	{
+		.noun = "pool", .verb = "show", .params = ref_params,
+		.help = "everything about a pool",
+		.call = BVOL_VERB_POOL_LIST, .type = &bvol_type_pool, .run = run_show,
+	},
+	{
+		.noun = "pool", .verb = "delete", .params = ref_params,
+		.help = "give an empty pool's devices back",
+		.call = BVOL_VERB_POOL_DELETE, .type = &bvol_type_pool, .run = run_change,
+	},
+	{ 0 },
+};
