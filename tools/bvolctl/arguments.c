@@ -10,6 +10,11 @@
 
 #define WHY_MAX 256
 
+static const struct command *const nouns[] = {
+	pool_commands, volume_commands, snapshot_commands, export_commands, session_commands,
+	job_commands, event_commands, quota_commands, diff_commands, info_commands, NULL,
+};
+
 /* Options of every command */
 
 static int set_json(struct context *ctx, const char *value)

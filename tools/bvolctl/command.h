@@ -71,8 +71,7 @@ struct command {
 	int (*run)(struct context *ctx);
 };
 
-/* The commands of each noun, which end with {0}; NULL after the last noun. */
-extern const struct command *const nouns[];
+/* The commands of each noun, which end with {0}. */
 extern const struct command pool_commands[], volume_commands[], snapshot_commands[],
 	export_commands[], session_commands[], job_commands[], event_commands[], quota_commands[],
 	diff_commands[], info_commands[];

@@ -101,7 +101,9 @@ struct json *json_object_of(const struct bvol_type *type, const void *obj,
 
 void json_print(const struct json *json, bool one_line, FILE *out)
 {
-	json_dumpf((const json_t *)json, out, one_line ? JSON_COMPACT : JSON_INDENT(2));
+	/* In ASCII a name can do nothing to a terminal. */
+	json_dumpf((const json_t *)json, out,
+		   JSON_ENSURE_ASCII | (one_line ? JSON_COMPACT : JSON_INDENT(2)));
 	putc('\n', out);
 }
 

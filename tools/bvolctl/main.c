@@ -16,11 +16,6 @@
 
 #define TIMEOUT_MS 60000
 
-const struct command *const nouns[] = {
-	pool_commands, volume_commands, snapshot_commands, export_commands, session_commands,
-	job_commands, event_commands, quota_commands, diff_commands, info_commands, NULL,
-};
-
 static int show_help(const struct context *ctx)
 {
 	if (ctx->version)

@@ -202,9 +202,16 @@ int link_notify(struct link *link, const struct bvol_event *event)
 	return tell(link, BVOL_CMD_NOTIFY, &bvol_type_event, event);
 }
 
+/* The kernel is told what it has to know, and no secret. */
 int link_export_add(struct link *link, const struct bvol_export *export)
 {
-	return tell(link, BVOL_CMD_EXPORT_ADD, &bvol_type_export, export);
+	struct bvol_export told = *export;
+
+	told.has &= BVOL_BIT(BVOL_A_EXPORT_ID) | BVOL_BIT(BVOL_A_EXPORT_VOLUME_ID) |
+		    BVOL_BIT(BVOL_A_EXPORT_FABRIC) | BVOL_BIT(BVOL_A_EXPORT_TARGET) |
+		    BVOL_BIT(BVOL_A_EXPORT_TPGT) | BVOL_BIT(BVOL_A_EXPORT_LUN) |
+		    BVOL_BIT(BVOL_A_EXPORT_SIZE);
+	return tell(link, BVOL_CMD_EXPORT_ADD, &bvol_type_export, &told);
 }
 
 int link_export_del(struct link *link, const struct bvol_uuid *id)
