@@ -86,12 +86,14 @@ int bvol_relay_bind(struct genl_info *info, const char *version)
 	return err;
 }
 
+/* Any socket of the daemon's process will do: calls come in on the bound one. */
 int bvol_relay_check_daemon(struct genl_info *info)
 {
 	int err = 0;
 
 	mutex_lock(&relay_lock);
-	if (!server.portid || server.portid != info->snd_portid) {
+	if (!server.portid || (server.portid != info->snd_portid &&
+			       server.pid != task_tgid_nr(current))) {
 		NL_SET_ERR_MSG(info->extack, "only the bound daemon may do this");
 		err = -EPERM;
 	}

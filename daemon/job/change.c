@@ -21,7 +21,9 @@ uint64_t change_now(void)
 int change_new_id(struct bvol_uuid *ret)
 {
 	static uint64_t last;
-	uint64_t tick = change_now() / 244141;	/* 1/4096 ms, as RFC 9562 6.2 method 3 */
+	uint64_t now = change_now(), ms = now / 1000000;
+	/* In 1/4096 ms, as RFC 9562 6.2 method 3 has it. */
+	uint64_t tick = ms << 12 | (now % 1000000 * 4096 / 1000000);
 	int i;
 
 	if (getrandom(ret->b, sizeof(ret->b), 0) != sizeof(ret->b))

@@ -154,8 +154,14 @@ int workers_new(struct loop *loop, unsigned int max_threads, struct workers **re
 
 void workers_stop(struct workers *w)
 {
-	if (w)
-		w->source = source_free(w->source);
+	if (!w)
+		return;
+	w->source = source_free(w->source);
+	/* Threads that were started keep it for the rest of the process. */
+	if (w->threads)
+		return;
+	close(w->eventfd);
+	free(w);
 }
 
 int workers_run(struct workers *w, worker_work work, worker_done done, void *data)

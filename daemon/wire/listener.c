@@ -29,7 +29,9 @@ struct client {
 	struct source *source;
 	uint32_t uid, pid;
 	unsigned int calls;	/* not answered yet */
+	bool reads;		/* events, up to now or (follows) for ever */
 	bool follows;
+	uint32_t seq;		/* of the request for them */
 	uint64_t want;		/* next event */
 	uint64_t log_id;	/* the log that want is a number of */
 };
@@ -89,6 +91,10 @@ static int client_feed(struct client *client)
 		if (!r)
 			client->want++;
 	}
+	if (!r && !client->follows) {
+		r = client_send(client, &(struct frame) { .cmd = BVOL_CMD_REPLY, .seq = client->seq });
+		client->reads = r == -EAGAIN;
+	}
 	source_events(client->source, r == -EAGAIN ? EPOLLIN | EPOLLOUT : EPOLLIN);
 	return r == -EAGAIN ? 0 : r;
 }
@@ -99,7 +105,7 @@ void listener_kick(struct wire *wire)
 
 	for (client = wire->clients; client; client = next) {
 		next = client->next;
-		if (client->follows && client_feed(client) < 0)
+		if (client->reads && client_feed(client) < 0)
 			client_close(client);
 	}
 }
@@ -143,13 +149,18 @@ static int client_call(struct client *client, const struct frame *frame)
 	return 0;
 }
 
-/* since: UINT64_MAX for new events alone, else from that number of this log on. */
+/*
+ * since: UINT64_MAX for new events alone, else from that number of this log on.
+ * One who does not follow gets an empty reply behind the last event.
+ */
 static int client_follow(struct client *client, const struct frame *frame)
 {
 	const struct ring *ring = &client->wire->ring;
 
 	client->log_id = ring->log_id;
 	client->want = frame->since > ring->next ? ring->next : frame->since;
+	client->seq = frame->seq;
+	client->reads = true;
 	client->follows = frame->follow;
 	return client_feed(client);
 }
@@ -192,7 +203,7 @@ static int on_client(struct source *source, uint32_t events, void *data)
 	client = client_find(wire, id);
 	if (!client)
 		return 0;
-	if (!r && events & EPOLLOUT)
+	if (!r && events & EPOLLOUT && client->reads)
 		r = client_feed(client);
 	if (r < 0 || (events & (EPOLLHUP | EPOLLERR) && !(events & EPOLLIN)))
 		client_close(client);

@@ -11,7 +11,7 @@
 static void relay_reply(struct call *call)
 {
 	struct wire *wire = call->data;
-	int r = wire->link ? link_reply(wire->link, call->seq, call->response) : -ENODEV;
+	int r = wire->lost ? -ENODEV : link_reply(wire->link, call->seq, call->response);
 
 	if (r < 0 && r != -ENOENT)
 		log_warn("an answer did not reach process %u: %s", call->pid, strerror(-r));
@@ -70,27 +70,34 @@ static int on_input(struct source *source, uint32_t events, void *data)
 	return 0;
 }
 
-static int on_close(struct source *source, uint32_t events, void *data)
+static void relay_close(struct wire *wire)
 {
-	struct wire *wire = data;
-
 	wire->close_timer = source_free(wire->close_timer);
 	wire->call_source = source_free(wire->call_source);
 	wire->event_source = source_free(wire->event_source);
-	if (wire->link) {
-		wire->link = link_close(wire->link);
-		log_notice("the kernel module has gone; events are numbered by bvold itself");
-		ring_begin(&wire->ring);
-		service_attach(wire->service);
-	}
+	wire->lost = true;
+	wire->link = link_close(wire->link);
+}
+
+static int on_lost(struct source *source, uint32_t events, void *data)
+{
+	struct wire *wire = data;
+
+	relay_close(wire);
+	service_attach(wire->service);
 	return 0;
 }
 
-/* From inside a callback of the link, which must not vanish under it. */
+/* Perhaps from inside a callback of the link, which must not vanish under it. */
 void relay_lost(struct wire *wire)
 {
+	if (wire->lost)
+		return;
+	wire->lost = true;
+	log_notice("the kernel module has gone; events are numbered by bvold itself");
+	ring_begin(&wire->ring);
 	if (!wire->close_timer &&
-	    loop_timer(wire->loop, 0, on_close, wire, &wire->close_timer) < 0)
+	    loop_timer(wire->loop, 0, on_lost, wire, &wire->close_timer) < 0)
 		log_err("out of memory");
 }
 
@@ -141,7 +148,7 @@ int relay_catchup(struct wire *wire)
 	size_t i;
 	int r;
 
-	if (!wire->link)
+	if (wire->lost)
 		return 0;
 	r = link_exports(wire->link, table_add, &table);
 	for (i = 0; !r && i < table.n; i++) {
@@ -165,6 +172,7 @@ static int relay_bind(struct wire *wire, struct err *e)
 
 	if (r < 0)
 		return err_set(e, r, "%s", sentence);
+	wire->lost = false;
 	log_info("bound to the kernel module");
 	/* The module's log from its beginning, then what it says from now on. */
 	link_events(wire->link, 0, take_event, wire);
@@ -176,7 +184,7 @@ static int relay_bind(struct wire *wire, struct err *e)
 		r = relay_ready(wire);
 	if (!r)
 		return 0;
-	on_close(NULL, 0, wire);
+	relay_close(wire);
 	return err_set(e, r, "the kernel module does not work with us: %s", strerror(-r));
 }
 
@@ -190,7 +198,7 @@ static int on_family(struct source *source, uint32_t events, void *data)
 		log_warn("watching for the kernel module: %s", strerror(-r));
 	if (r != 1)
 		return 0;
-	on_close(NULL, 0, wire);
+	relay_close(wire);
 	if (relay_bind(wire, &e) < 0)
 		log_err("%s", e.text);
 	else
@@ -221,7 +229,7 @@ int relay_init(struct wire *wire, struct err *e)
 
 int relay_ready(struct wire *wire)
 {
-	if (!wire->link || wire->call_source)
+	if (wire->lost || wire->call_source)
 		return 0;
 	return loop_io(wire->loop, link_call_fd(wire->link), EPOLLIN, on_input, wire,
 		       &wire->call_source);

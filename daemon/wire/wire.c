@@ -16,20 +16,20 @@ static int sessions(bvol_each each, void *data, void *arg)
 {
 	struct wire *wire = arg;
 
-	return wire->link ? result(wire, link_sessions(wire->link, each, data)) : -ENODEV;
+	return wire->lost ? -ENODEV : result(wire, link_sessions(wire->link, each, data));
 }
 
 static int exports(bvol_each each, void *data, void *arg)
 {
 	struct wire *wire = arg;
 
-	return wire->link ? result(wire, link_exports(wire->link, each, data)) : -ENODEV;
+	return wire->lost ? -ENODEV : result(wire, link_exports(wire->link, each, data));
 }
 
 static int announce(const struct bvol_export *export, void *arg, struct err *e)
 {
 	struct wire *wire = arg;
-	int r = wire->link ? result(wire, link_export_add(wire->link, export)) : 0;
+	int r = wire->lost ? 0 : result(wire, link_export_add(wire->link, export));
 
 	if (r == -ENODEV)
 		return 0;
@@ -39,7 +39,7 @@ static int announce(const struct bvol_export *export, void *arg, struct err *e)
 static int withdraw(const struct bvol_uuid *id, void *arg, struct err *e)
 {
 	struct wire *wire = arg;
-	int r = wire->link ? result(wire, link_export_del(wire->link, id)) : 0;
+	int r = wire->lost ? 0 : result(wire, link_export_del(wire->link, id));
 
 	if (r == -ENODEV || r == -ENOENT)
 		return 0;
@@ -51,9 +51,13 @@ static void emit(const struct bvol_event *event, void *arg)
 {
 	struct wire *wire = arg;
 	struct bvol_event *own;
+	int r = wire->lost ? -ENODEV : result(wire, link_notify(wire->link, event));
 
-	if (wire->link && result(wire, link_notify(wire->link, event)) == 0)
+	if (r != -ENODEV) {
+		if (r < 0)
+			log_warn("the kernel module did not take an event: %s", strerror(-r));
 		return;
+	}
 	own = codec_copy(&bvol_type_event, event);
 	if (own && !ring_number(&wire->ring, own)) {
 		service_event(wire->service, own);
@@ -71,6 +75,7 @@ int wire_init(struct wire *wire, struct loop *loop, struct service *service, boo
 	wire->service = service;
 	wire->use_module = use_module;
 	wire->fd = -1;
+	wire->lost = true;
 	service->wire = (struct service_wire) {
 		sessions, exports, announce, withdraw, emit, wire,
 	};

@@ -23,7 +23,8 @@ struct wire {
 	/* relay.c */
 	bool use_module;
 	bool ready;			/* calls are taken */
-	struct link *link;		/* NULL while the module is not there */
+	struct link *link;
+	bool lost;			/* the module is not there; link may still have to be closed */
 	struct source *call_source, *event_source, *watch_source;
 	struct link_watch *watch;
 	struct source *close_timer;

@@ -115,6 +115,9 @@ int port_walk(const struct message *message, void *data)
 	void *obj;
 	int r;
 
+	/* The end of the events on the unix socket. */
+	if (message->frame.cmd == BVOL_CMD_REPLY)
+		return 0;
 	r = codec_decode(walk->type, message->frame.payload, message->frame.payload_len, &obj);
 	/* An event holds what strangers sent; a gap in the numbers shows that it is missing. */
 	if (r == -EBADMSG && walk->type == &bvol_type_event)
