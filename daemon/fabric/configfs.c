@@ -23,8 +23,8 @@
 
 #define MOUNT_POINT	"/sys/kernel/config"
 #define MAGIC		0x62656570
-/* An attribute of configfs is a page at most. */
-#define VALUE_MAX	4096
+/* More than anything that is compared. */
+#define VALUE_MAX	1023
 
 struct configfs {
 	int root, lock;
@@ -155,7 +155,7 @@ int configfs_join(char ret[CONFIGFS_PATH], const char *dir, const char *name, st
 	return err_set(e, -ENAMETOOLONG, "a name in %s is too long", dir);
 }
 
-/* A row with its templates filled in; wiped after use, a value may be a secret. */
+/* A row with its templates filled in. */
 struct filled {
 	const struct configfs_row *row;
 	char path[CONFIGFS_PATH], value[CONFIGFS_PATH];
@@ -165,7 +165,8 @@ struct filled {
 
 static void filled_wipe(struct filled *f)
 {
-	explicit_bzero(f, sizeof(*f));
+	if (f->row && f->row->flags & CONFIGFS_SECRET)
+		explicit_bzero(f, sizeof(*f));
 }
 
 /* 1: a variable of this row has no value. */
@@ -185,6 +186,7 @@ static int fill(struct filled *f, const struct configfs_row *row, const struct c
 	size_t i;
 
 	f->row = row;
+	f->value[0] = '\0';
 	for (i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
 		int r;
 
@@ -302,13 +304,15 @@ static int make(struct configfs *c, struct filled *f)
 static int apply_row(struct configfs *c, struct filled *f, struct err *e)
 {
 	const struct configfs_row *row = f->row;
-	int r = look_at(c, f, e);
+	int was = look_at(c, f, e), r;
 
-	if (r <= CONFIGFS_RIGHT)
-		return r;
+	if (was <= CONFIGFS_RIGHT)
+		return was;
 	r = make(c, f);
 	if (r < 0 && row->flags & CONFIGFS_OPTIONAL && (r == -ENOSYS || r == -ENOENT))
 		return 0;
+	if (r < 0 && row->flags & CONFIGFS_FIXED && was == CONFIGFS_DIFFERS)
+		r = -ESTALE;
 	if (r < 0)
 		return err_set(e, r, "the kernel refused the %s (%s) at %s", row->object,
 			       strerror(-r), f->path);
@@ -326,7 +330,7 @@ int configfs_apply(struct configfs *c, const struct configfs_row *rows, size_t n
 	int r = 0;
 
 	for (i = 0; i < n && r >= 0; i++) {
-		_cleanup_(filled_wipe) struct filled f = { };
+		_cleanup_(filled_wipe) struct filled f;
 
 		r = fill(&f, &rows[i], vars, e);
 		if (!r)
@@ -343,7 +347,7 @@ int configfs_compare(struct configfs *c, const struct configfs_row *rows, size_t
 	int r;
 
 	for (i = 0; i < n; i++) {
-		_cleanup_(filled_wipe) struct filled f = { };
+		_cleanup_(filled_wipe) struct filled f;
 		const struct configfs_row *row = &rows[i];
 		bool show = row->kind == CONFIGFS_VALUE && !(row->flags & CONFIGFS_SECRET);
 

@@ -19,7 +19,8 @@
 #define CONFIGFS_ROOT	"/sys/kernel/config/target"
 /* Tools that rewrite the whole tree take this lock exclusively. */
 #define CONFIGFS_LOCK	"/run/targetcli.lock"
-#define CONFIGFS_PATH	1024
+/* "iscsi/TARGET/tpgt_1/acls/INITIATOR/..." with two names of 223 bytes is the longest. */
+#define CONFIGFS_PATH	640
 
 struct configfs;
 
@@ -42,7 +43,7 @@ enum configfs_kind {
 enum {
 	CONFIGFS_SECRET		= 1 << 0,	/* never in a sentence or a difference */
 	CONFIGFS_OPTIONAL	= 1 << 1,	/* not every kernel or device has it */
-	CONFIGFS_FIXED		= 1 << 2,	/* can't change while a LUN uses it */
+	CONFIGFS_FIXED		= 1 << 2,	/* the kernel may refuse to change it later */
 };
 
 /* Texts are templates: {name} stands for that variable's value. */
@@ -72,7 +73,10 @@ int configfs_expand(const char *template, const struct configfs_var *vars, bool 
 /* dir/name; -ENAMETOOLONG. */
 int configfs_join(char ret[CONFIGFS_PATH], const char *dir, const char *name, struct err *e);
 
-/* Make each row true, in order, and read it back. Stops at the first one that fails. */
+/*
+ * Make each row true, in order, and read it back. Stops at the first one that
+ * fails. -ESTALE: a fixed one has another value already, and keeps it.
+ */
 int configfs_apply(struct configfs *c, const struct configfs_row *rows, size_t n,
 		   const struct configfs_var *vars, struct err *e);
 

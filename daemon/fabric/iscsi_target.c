@@ -45,9 +45,10 @@ static const struct configfs_row shared_rows[] = {
  * them: the kernel asks the block device with every READ CAPACITY and every
  * range check (iblock_get_blocks), so that an extended device is seen at once.
  * Nor is the write cache: iblock reports the device's own (a thin device has
- * one), and initiators then flush. emulate_tpws stays off: WRITE SAME with
- * UNMAP is carried out as a discard, which leaves the old bytes of a chunk that
- * is covered in part. emulate_3pc is off because XCOPY reaches other LUNs.
+ * one), and initiators then flush. emulate_tpws and unmap_zeroes_data stay off,
+ * as they are: WRITE SAME with UNMAP is carried out as a discard, which leaves
+ * the old bytes of a chunk that is covered in part. emulate_3pc goes off because
+ * XCOPY reaches other LUNs.
  */
 static const struct configfs_row backstore_rows[] = {
 	DIR("backstore", BACKSTORE),
@@ -62,8 +63,6 @@ static const struct configfs_row backstore_rows[] = {
 	VALUE("backstore's attribute", BACKSTORE "/attrib/emulate_3pc", "0"),
 	VALUE("backstore's attribute", BACKSTORE "/attrib/emulate_tpu", "1",
 	      .flags = CONFIGFS_OPTIONAL),
-	VALUE("backstore's attribute", BACKSTORE "/attrib/emulate_tpws", "0"),
-	VALUE("backstore's attribute", BACKSTORE "/attrib/unmap_zeroes_data", "0"),
 };
 
 /* The depth is copied into an ACL when that is made. */
@@ -72,10 +71,7 @@ static const struct configfs_row target_rows[] = {
 	DIR("portal group", TPG),
 	VALUE("portal group's attribute", TPG "/attrib/authentication", "1"),
 	VALUE("portal group's attribute", TPG "/attrib/generate_node_acls", "0"),
-	VALUE("portal group's attribute", TPG "/attrib/cache_dynamic_acls", "0"),
 	VALUE("portal group's attribute", TPG "/attrib/demo_mode_discovery", "0"),
-	VALUE("portal group's attribute", TPG "/attrib/demo_mode_write_protect", "1"),
-	VALUE("portal group's attribute", TPG "/attrib/prod_mode_write_protect", "0"),
 	VALUE("portal group's attribute", TPG "/attrib/default_cmdsn_depth", CMDSN_DEPTH),
 	DIR("LUN", LUN),
 	LINK("LUN's backstore", LUN "/{backstore}", BACKSTORE),
@@ -187,33 +183,6 @@ int iscsi_target_remove(struct configfs *c, const struct bvol_export *export, st
 	return tear_down(c, &v, e);
 }
 
-/* A value that is fixed while it is in use has another content? */
-static int is_stale(const struct configfs_row *row, enum configfs_state state, const char *path,
-		    const char *wanted, const char *found, void *data)
-{
-	return row->flags & CONFIGFS_FIXED && state == CONFIGFS_DIFFERS;
-}
-
-/*
- * A backstore that serves another device is not repaired but made anew with
- * its target, which ends the sessions: nobody may read on there.
- */
-static int drop_stale(struct configfs *c, const struct vars *v, struct err *e)
-{
-	char path[CONFIGFS_PATH], enabled[8];
-	int r = path_of(BACKSTORE "/enable", v, path, e);
-
-	if (r < 0)
-		return r;
-	r = configfs_read(c, path, enabled, sizeof(enabled), e);
-	if (r == -ENOENT || (r == 0 && !strcmp(enabled, "0")))
-		return 0;
-	if (r < 0)
-		return r;
-	r = configfs_compare(c, ROWS(backstore_rows), v->var, is_stale, NULL, e);
-	return r > 0 ? tear_down(c, v, e) : r;
-}
-
 static bool is_kept(const char *name, const char *const *keep)
 {
 	for (; *keep; keep++)
@@ -279,11 +248,21 @@ static int drop_extra(struct configfs *c, const struct configfs_row *row, const 
 	return configfs_remove(c, path, e);
 }
 
+/*
+ * A backstore that serves another device is not repaired but made anew with
+ * its target, which ends the sessions: nobody may read on there.
+ */
 static int add_backstore(struct configfs *c, const struct vars *v, struct err *e)
 {
 	struct err inner = { };
 	int r = configfs_apply(c, ROWS(backstore_rows), v->var, &inner);
 
+	if (r == -ESTALE) {
+		err_clear(&inner);
+		r = tear_down(c, v, &inner);
+		if (r >= 0)
+			r = configfs_apply(c, ROWS(backstore_rows), v->var, &inner);
+	}
 	if (r == -EBUSY)
 		return err_set(e, r, "%s cannot be exported, it is in use by something else: a "
 			       "mount, a device-mapper device or another target",
@@ -316,9 +295,7 @@ int iscsi_target_build(struct configfs *c, const struct bvol_export *export, con
 	int r;
 
 	vars_init(&v, export, device);
-	r = drop_stale(c, &v, e);
-	if (r >= 0)
-		r = configfs_apply(c, ROWS(shared_rows), v.var, e);
+	r = configfs_apply(c, ROWS(shared_rows), v.var, e);
 	if (r >= 0)
 		r = add_backstore(c, &v, e);
 	if (r >= 0)

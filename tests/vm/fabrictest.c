@@ -201,18 +201,22 @@ static struct fabric_check *look(struct subject *subjects, size_t n)
 	return check;
 }
 
-/* Number of differences, each printed. */
-static size_t differences(struct subject *subjects, size_t n)
+/* Number of differences, each printed; those of no export have no id. */
+static size_t differences(struct subject *subjects, size_t n, bool own)
 {
 	struct fabric_check *check = look(subjects, n);
-	size_t i;
+	size_t i, found = 0;
 
-	for (i = 0; check->differences[i]; i++)
-		printf("%s %s %s: %s\n", check->differences[i]->status,
-		       check->differences[i]->object, check->differences[i]->name,
-		       check->differences[i]->message);
+	for (i = 0; check->differences[i]; i++) {
+		const struct bvol_difference *d = check->differences[i];
+
+		if (own && !bvol_has(d, BVOL_A_DIFFERENCE_ID))
+			continue;
+		printf("%s %s %s: %s\n", d->status, d->object, d->name, d->message);
+		found++;
+	}
 	action_free(&check->action);
-	return i;
+	return found;
 }
 
 static void show_sessions(struct subject *subjects, size_t n)
@@ -268,7 +272,7 @@ static void must(const char *what, int n, int (*f)(const struct subject *, struc
 
 static void must_be_whole(int n, struct subject *s)
 {
-	if (!differences(s, 1))
+	if (!differences(s, 1, true))
 		return;
 	fprintf(stderr, "not whole after a crash at edit %d\n", n);
 	exit(1);
@@ -385,7 +389,7 @@ static int several(const char *verb, char **numbers, size_t n)
 	for (i = 0; i < n; i++)
 		subjects[i] = load((unsigned int)atoi(numbers[i]));
 	if (!strcmp(verb, "check"))
-		return differences(subjects, n) ? 1 : 0;
+		return differences(subjects, n, false) ? 1 : 0;
 	show_sessions(subjects, n);
 	return 0;
 }
@@ -413,6 +417,8 @@ int main(int argc, char **argv)
 		}
 		save(n, &s, argv[4], argv[5]);
 		r = add(&s, &e);
+		if (r < 0)
+			fail(verb, &e);
 		printf("%s %s %s\n", s.export->target, s.export->auth->user,
 		       s.export->auth->secret);
 	} else if (argc == 3) {
