@@ -65,11 +65,16 @@ int verb_quota_set(struct call *call)
 		return r;
 	r = store_get(store, &bvol_type_quota, rq->ref, (void **)&quota, &call->err);
 	if (r == -ENOENT) {
+		/* What is not named stays empty and follows the configuration. */
 		known = false;
-		r = quota_get(store, rq->ref, &call->service->config->quota, &quota, &call->err);
+		quota = codec_new(&bvol_type_quota);
+		r = quota ? codec_set_string(&bvol_type_quota, quota, BVOL_A_QUOTA_PROJECT, rq->ref)
+			  : -ENOMEM;
 	}
-	if (r < 0)
+	if (r < 0) {
+		bvol_free(&bvol_type_quota, quota);
 		return r;
+	}
 	if (bvol_has(rq, BVOL_A_REQUEST_VOLUMES))
 		codec_set(quota, BVOL_A_QUOTA_VOLUMES, volumes, rq->volumes);
 	if (bvol_has(rq, BVOL_A_REQUEST_SNAPSHOTS))

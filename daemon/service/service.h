@@ -118,7 +118,10 @@ struct listing {
 };
 int call_list(struct call *call, const struct listing *listing, const struct store_match *match);
 
-/* The numbers of a pool, put into its object; those read last. */
+/*
+ * The numbers of a pool, put into its object; those read last. A pool that
+ * does not answer gets the status error there, in the object alone.
+ */
 int usage_fill(struct service *service, struct bvol_pool *pool);
 /* Read all pools' numbers (a pool that hangs is waited for one second), then call then. */
 int usage_refresh(struct service *service, void (*then)(void *data), void *data);

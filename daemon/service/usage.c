@@ -189,6 +189,17 @@ int usage_refresh(struct service *service, void (*then)(void *data), void *data)
 	return 0;
 }
 
+/* Asked in an earlier round and silent since: nothing new is placed there. */
+static int mark_silent(struct service *service, const struct pool_usage *p, struct bvol_pool *pool)
+{
+	if (!p->stat || p->round == service->usage->round ||
+	    (pool->status != BVOL_POOL_STATUS_AVAILABLE &&
+	     pool->status != BVOL_POOL_STATUS_READ_ONLY))
+		return 0;
+	codec_set(pool, BVOL_A_POOL_STATUS, status, BVOL_POOL_STATUS_ERROR);
+	return codec_set_string(&bvol_type_pool, pool, BVOL_A_POOL_ERROR, "it does not answer");
+}
+
 int usage_fill(struct service *service, struct bvol_pool *pool)
 {
 	struct store_match match[] = {
@@ -210,7 +221,7 @@ int usage_fill(struct service *service, struct bvol_pool *pool)
 	if (r < 0)
 		return r;
 	codec_set(pool, BVOL_A_POOL_PROVISIONED, provisioned, provisioned);
-	return 0;
+	return mark_silent(service, p, pool);
 }
 
 int usage_init(struct service *service)
