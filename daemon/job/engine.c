@@ -97,7 +97,7 @@ static int job_fail(struct job *job, const struct err *why, struct err *e)
 	if (!job->err.code)
 		job->err = *why;
 	log_notice("job %s failed at %s: %s", job->row->kind, job->step->name,
-		   why->code ? why->text : job->err.text);
+		   *why->text ? why->text : job->err.text);
 	if (job_undoing(job) || !job->flow->undo)
 		return job_end(job, false, e);
 	job->step = job->flow->undo;
