@@ -58,7 +58,7 @@ static const struct key keys[] = {
 	{ "iscsi", "portals", LIST, AT(portals), "127.0.0.1:3260", 1, 0, NULL },
 	{ "thin", "chunk-size", SIZE, AT(chunk_size), "64K", 65536, INT64_C(1) << 30, NULL },
 	{ "thin", "reserve", NUMBER, AT(reserve), "0", 0, 100, NULL },
-	{ "thin", "over-subscription", NUMBER, AT(over_subscription), "2000", 1, 1000000, NULL },
+	{ "thin", "over-subscription", NUMBER, AT(over_subscription), "2000", 100, 100000, NULL },
 	{ "quota", "volumes", LIMIT, AT(quota.volumes), "-1", -1, LIMIT_MAX, NULL },
 	{ "quota", "snapshots", LIMIT, AT(quota.snapshots), "-1", -1, LIMIT_MAX, NULL },
 	{ "quota", "gigabytes", LIMIT, AT(quota.gigabytes), "-1", -1, LIMIT_MAX, NULL },

@@ -30,7 +30,7 @@ struct config {
 	/* [thin] */
 	uint32_t chunk_size;		/* bytes; a multiple of 64 KiB */
 	uint32_t reserve;		/* percent, 0 to 100 */
-	uint32_t over_subscription;	/* percent, 1 at least */
+	uint32_t over_subscription;	/* percent, 100 to 100000 */
 	/* [quota] */
 	struct quota_limits quota;
 	/* [module] */

@@ -222,7 +222,7 @@ int relay_init(struct wire *wire, struct err *e)
 	if (r == -EBUSY || r == -EPERM)
 		return r;
 	if (r < 0)
-		log_notice("without the kernel module: %s", e->text);
+		log_notice("the kernel module is not there; clients use the unix socket");
 	err_clear(e);
 	return 0;
 }

@@ -71,7 +71,7 @@ const struct command volume_commands[] = {
 	},
 	{
 		.noun = "volume", .verb = "revert", .params = revert_params,
-		.help = "give a volume the content of its latest snapshot",
+		.help = "give a volume the content of one of its snapshots",
 		.call = BVOL_VERB_VOLUME_REVERT, .list = BVOL_VERB_VOLUME_LIST,
 		.type = &bvol_type_volume, .run = run_change,
 	},
