@@ -65,6 +65,11 @@ void peer_reply(struct peer *peer, uint32_t seq, const struct bvol_response *res
 	put(peer, (struct frame){ .cmd = BVOL_CMD_REPLY, .seq = seq }, &bvol_type_response, response);
 }
 
+void peer_put_event(struct peer *peer, const struct bvol_event *event)
+{
+	put(peer, (struct frame){ .cmd = BVOL_CMD_EVENT }, &bvol_type_event, event);
+}
+
 void peer_event(struct peer *peer, uint64_t log_id, uint64_t seq)
 {
 	struct bvol_event event = { 0 };
@@ -72,14 +77,15 @@ void peer_event(struct peer *peer, uint64_t log_id, uint64_t seq)
 	codec_set(&event, BVOL_A_EVENT_SEQ, seq, seq);
 	codec_set(&event, BVOL_A_EVENT_LOG_ID, log_id, log_id);
 	codec_set(&event, BVOL_A_EVENT_KIND, kind, BVOL_EVENT_KIND_DAEMON_UP);
-	put(peer, (struct frame){ .cmd = BVOL_CMD_EVENT }, &bvol_type_event, &event);
+	peer_put_event(peer, &event);
 }
 
 void peer_die(struct peer *peer)
 {
 	if (peer->fd >= 0)
 		close(peer->fd);
-	close(peer->listener);
+	if (peer->listener >= 0)
+		close(peer->listener);
 	peer->fd = peer->listener = -1;
 }
 

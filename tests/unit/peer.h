@@ -18,6 +18,7 @@ void peer_accept(struct peer *peer);
 void peer_expect(struct peer *peer, uint8_t cmd, struct frame *ret);
 void peer_reply(struct peer *peer, uint32_t seq, const struct bvol_response *response);
 void peer_event(struct peer *peer, uint64_t log_id, uint64_t seq);
+void peer_put_event(struct peer *peer, const struct bvol_event *event);
 /* What a program that is no bvold would send. */
 void peer_bytes(struct peer *peer, const void *bytes, size_t len);
 /* The daemon dies; its socket's file stays, as after a crash. */
