@@ -59,8 +59,9 @@ static bool pass(const struct sched_candidate *c, const struct sched_request *r,
 	uint64_t n = offer(c);
 
 	if (p->status != BVOL_POOL_STATUS_AVAILABLE) {
-		snprintf(why, len, "has status %s",
-			 bvol_enum_name(&bvol_enum_pool_status, p->status));
+		snprintf(why, len, "has status %s%s%s",
+			 bvol_enum_name(&bvol_enum_pool_status, p->status),
+			 p->error ? ", " : "", p->error ?: "");
 		return false;
 	}
 	if (!bvol_has(p, BVOL_A_POOL_DATA_TOTAL) || !bvol_has(p, BVOL_A_POOL_DATA_USED)) {

@@ -91,6 +91,8 @@ static int refuse(size_t n, const struct sched_request *r, const struct reasons 
 	if (reasons->left_out)
 		snprintf(more, sizeof(more), "%s%zu more can't either", reasons->len ? ", " : "",
 			 reasons->left_out);
+	if (!r->size)
+		return err_set(e, -ENOSPC, "the pool can take nothing: %s%s", reasons->text, more);
 	return err_set(e, -ENOSPC, "no pool can take %s: %s%s", str_size(r->size, size),
 		       reasons->text, more);
 }
