@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "fabric/names.h"
 #include "manager.h"
 #include "sys/dm.h"
 #include "sys/module.h"
@@ -99,7 +100,11 @@ int manager_start(struct manager *m, struct err *e)
 	m->started = now();
 	m->lock = -1;
 	m->wire.fd = -1;
-	r = make_dir(m->config->state_dir, 0700, e);
+	r = config_check(m->config, "iscsi", "iqn-prefix", names_prefix, e);
+	if (!r)
+		r = config_check(m->config, "iscsi", "portals", names_portal_form, e);
+	if (!r)
+		r = make_dir(m->config->state_dir, 0700, e);
 	if (!r)
 		r = make_dir(m->config->run_dir, 0755, e);
 	if (!r)

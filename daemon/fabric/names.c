@@ -155,23 +155,41 @@ static bool is_multicast(const struct sockaddr_storage *address)
  * portals come back at boot before the network does. Asked for by a user, such
  * an address is a slip of the pen.
  */
+static int portal_address(const char *text, struct sockaddr_storage *address, socklen_t *len,
+			  struct err *e)
+{
+	char shown[128];
+
+	if (parse_portal(text, address, len) == 0 && !is_multicast(address))
+		return 0;
+	str_escape(text, shown, sizeof(shown));
+	return err_set(e, -EINVAL, "\"%s\" is not a portal; write ADDRESS:PORT with a numeric "
+		       "address, as 10.0.0.1:3260 or [fd00::1]:3260", shown);
+}
+
+int names_portal_form(const char *text, struct err *e)
+{
+	struct sockaddr_storage address;
+	socklen_t len;
+
+	return portal_address(text, &address, &len, e);
+}
+
 int names_portal(const char *text, char ret[NAMES_PORTAL], struct err *e)
 {
 	struct sockaddr_storage address;
 	_cleanup_close_ int fd = -1;
-	char shown[128];
 	socklen_t len;
+	int r = portal_address(text, &address, &len, e);
 
-	str_escape(text, shown, sizeof(shown));
-	if (parse_portal(text, &address, &len) < 0 || is_multicast(&address))
-		return err_set(e, -EINVAL, "\"%s\" is not a portal; write ADDRESS:PORT with a "
-			       "numeric address, as 10.0.0.1:3260 or [fd00::1]:3260", shown);
+	if (r < 0)
+		return r;
 	print_portal(&address, ret);
 	set_port(&address, 0);
 	fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0 || bind(fd, (struct sockaddr *)&address, len) < 0)
 		return err_set(e, -errno, "this node cannot listen at the portal %s (%s); name an "
-			       "address that one of its interfaces has", shown, strerror(errno));
+			       "address that one of its interfaces has", ret, strerror(errno));
 	return 0;
 }
 

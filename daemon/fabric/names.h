@@ -29,6 +29,8 @@ int names_prefix(const char *text, struct err *e);
  * socket of this node could have now. Does not block.
  */
 int names_portal(const char *text, char ret[NAMES_PORTAL], struct err *e);
+/* Its form alone: the address may come up later. */
+int names_portal_form(const char *text, struct err *e);
 /*
  * Try to listen there as the kernel's target does, which tells nobody why it
  * could not: 0 or a negative errno.
