@@ -274,16 +274,24 @@ static void saw_listing(struct pt_regs *regs)
 }
 
 /*
- * A unit attention says that something has happened, not that the command was
- * wrong: the initiator repeats it.
+ * Errors are what an operator can act upon. Not a unit attention, which says
+ * that something has happened, and the initiator repeats the command; nor that
+ * an opcode or a field of a command is not supported, which is how an initiator
+ * finds out what is, at each login.
  */
 static bool command_failed(const struct se_cmd *cmd)
 {
 	const u8 *sense = cmd->sense_buffer;
+	bool descriptors;
+	u8 key, asc;
 
 	if (cmd->scsi_status != SAM_STAT_CHECK_CONDITION || !sense)
 		return cmd->scsi_status != SAM_STAT_GOOD;
-	return (sense[(sense[0] & 0x7f) >= 0x72 ? 1 : 2] & 0xf) != UNIT_ATTENTION;
+	descriptors = (sense[0] & 0x7f) >= 0x72;
+	key = sense[descriptors ? 1 : 2] & 0xf;
+	asc = sense[descriptors ? 2 : 12];
+	return key != UNIT_ATTENTION &&
+	       !(key == ILLEGAL_REQUEST && (asc == 0x20 || asc == 0x24));
 }
 
 static void saw_command(void *unused, struct se_cmd *cmd)

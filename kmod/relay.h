@@ -39,7 +39,7 @@ int bvol_relay_check_daemon(struct genl_info *info);
 /*
  * Pass the sender's call on to the daemon. -ENOTCONN without one, -EBUSY when
  * too many calls wait, -EAGAIN when the daemon's socket is full, -ENOMEM. An
- * acknowledgement that the client asked for is sent here, so that the reply
+ * acknowledgment that the client asked for is sent here, so that the reply
  * can't overtake it: -EINTR then, for netlink not to send another.
  */
 int bvol_relay_call(struct sk_buff *skb, struct genl_info *info, u32 verb,

@@ -27,7 +27,8 @@
  *   Rate-limited for each target and initiator, "count" says how many failures
  *   the event stands for.
  * @BVOL_EVENT_KIND_COMMAND_ERROR: SCSI commands of an export ended with an
- *   error status, "count" of them.
+ *   error status, "count" of them; without unit attentions and without what an
+ *   initiator asks and the target does not support.
  * @BVOL_EVENT_KIND_DAEMON_UP: A daemon is bound to the family.
  * @BVOL_EVENT_KIND_DAEMON_DOWN: The bound daemon closed its socket or died.
  * @BVOL_EVENT_KIND_VOLUME_CHANGED: A volume has a new "status".
