@@ -15,7 +15,7 @@ t() {
 	local status=0
 	fabrictest "$@" >"$scratch/out" 2>&1 || status=$?
 	cat "$scratch/out"
-	return $status
+	return "$status"
 }
 
 printed() {
@@ -69,13 +69,13 @@ within() {
 # Another tool's target, and what all of it looks like.
 make_foreign() {
 	local tpg=$root/iscsi/iqn.2003-01.org.example:foreign/tpgt_1 so=$root/core/iblock_0/foreign
-	mkdir -p $so $tpg/lun/lun_0 "$tpg/acls/$initiator/lun_0"
-	echo -n udev_path=/dev/vdb >$so/control
-	echo 1 >$so/enable
-	ln -s $so $tpg/lun/lun_0/foreign
-	ln -s $tpg/lun/lun_0 "$tpg/acls/$initiator/lun_0/lun_0"
-	mkdir $tpg/np/127.0.0.1:3270
-	echo 1 >$tpg/enable
+	mkdir -p "$so" "$tpg/lun/lun_0" "$tpg/acls/$initiator/lun_0"
+	echo -n udev_path=/dev/vdb >"$so/control"
+	echo 1 >"$so/enable"
+	ln -s "$so" "$tpg/lun/lun_0/foreign"
+	ln -s "$tpg/lun/lun_0" "$tpg/acls/$initiator/lun_0/lun_0"
+	mkdir "$tpg/np/127.0.0.1:3270"
+	echo 1 >"$tpg/enable"
 }
 
 foreign_state() {
@@ -95,15 +95,15 @@ connection_errors() {
 test_setup() {
 	umount /sys/kernel/config
 	need "setup loads the modules and mounts configfs" t setup /var/lib/bvol-target
-	check "dbroot is set" is "$(cat $root/dbroot)" /var/lib/bvol-target
+	check "dbroot is set" is "$(cat "$root/dbroot")" /var/lib/bvol-target
 	check "with the folders that the kernel writes to" \
 		test -d /var/lib/bvol-target/pr -a -d /var/lib/bvol-target/alua
-	t setup /srv/target
-	check "a shorter dbroot takes the place of a longer one" is "$(cat $root/dbroot)" /srv/target
+	t setup /srv/target >/dev/null
+	check "a shorter dbroot takes the place of a longer one" is "$(cat "$root/dbroot")" /srv/target
 	make_foreign
 	foreign=$(foreign_state)
 	check "dbroot in use" t setup /var/lib/bvol-target
-	check "stays" is "$(cat $root/dbroot)" /srv/target
+	check "stays" is "$(cat "$root/dbroot")" /srv/target
 }
 
 test_logins() {
@@ -111,7 +111,7 @@ test_logins() {
 	dmsetup create one --table "0 1048576 linear /dev/vda 0"
 	need "add" add 1 /dev/dm-0 "$portal,[::1]:3260"
 	check "it is whole" t check 1
-	stranger $stranger
+	stranger "$stranger" >/dev/null
 	check "no login without CHAP" refused_without_chap "$target"
 	check "no login with a wrong secret" refused "$target" "$user" "${secret}x"
 	check "no login with a wrong name" refused "$target" "${user}x" "$secret"
@@ -120,7 +120,7 @@ test_logins() {
 		eval '! discovers stranger | grep "$target"'
 	check "its own one does, with both portals" eval 'discovers default &&
 		printed "^$portal,1 $target" && printed "^.::1.:3260,1 $target"'
-	iscsiadm -m node -T "$target" -o delete
+	iscsiadm -m node -T "$target" -o delete >/dev/null
 	need "login with the secret" enter "$target" "$user" "$secret"
 	queue=/sys/block/${disk##*/}/queue
 	check "the disk has the device's size" is "$(blockdev --getsize64 "$disk")" 536870912
@@ -152,12 +152,12 @@ test_adoption() {
 	ln -s "$tpg/lun/lun_0" "$tpg/acls/$stranger/lun_0/lun_0"
 	check "an ACL too much is found" says "^extra ACL .*$stranger" check 1
 	check "and a portal" printed "^extra portal .*:3261"
-	t again 1
+	t again 1 >/dev/null
 	check "both go" test ! -e "$tpg/acls/$stranger" -a ! -e "$tpg/np/127.0.0.1:3261"
 	echo -n guess >"$tpg/acls/$initiator/auth/password"
 	check "a wrong secret is found" says "^differs CHAP secret" check 1
 	check "and not shown" eval '! printed guess && ! printed "$secret"'
-	t again 1
+	t again 1 >/dev/null
 	check "and repaired" t check 1
 }
 
@@ -174,7 +174,7 @@ test_neighbours() {
 	check "a crash in front of any edit is made good" \
 		t crash 2 /dev/dm-1 "$initiator,$stranger" "$portal,127.0.0.1:3262"
 	cat "$scratch/out"
-	check "all the time the first one's session went on" kill -0 $io
+	check "all the time the first one's session went on" kill -0 "$io"
 	check "without a new login" is "$(sessions_of "$target")" "$session"
 	check "or an error" is "$(connection_errors)" "$errors"
 }
@@ -184,11 +184,11 @@ test_extend() {
 	dmsetup load one --table "0 1048576 linear /dev/vda 0
 1048576 204800 linear /dev/vda 1400000"
 	dmsetup resume one
-	iscsiadm -m node -T "$target" --rescan
+	iscsiadm -m node -T "$target" --rescan >/dev/null
 	check "an extended device is seen after a rescan" \
 		is "$(blockdev --getsize64 "$disk")" 641728512
 	touch "$scratch/stop"
-	check "no I/O has failed" wait $io
+	check "no I/O has failed" wait "$io"
 }
 
 test_remove_in_use() {
@@ -197,7 +197,7 @@ test_remove_in_use() {
 	check "removing ends a session that is in use" within 5 t remove 1
 	check "nothing of it is left" nothing_of_ours
 	check "removing what is not there is no error" t remove 1
-	logout "$target"
+	logout "$target" >/dev/null
 	wait
 	check "no login finds it" refused "$target" "$user" "$secret"
 	check "its device is free" dmsetup remove one
@@ -207,7 +207,7 @@ test_remove_in_use() {
 test_hung() {
 	local hung remover
 	dmsetup create one --table "0 204800 linear /dev/vda 0"
-	add 1 /dev/dm-0
+	add 1 /dev/dm-0 >/dev/null
 	hung=$target
 	check "login to a device that will hang" enter "$target" "$user" "$secret"
 	dmsetup suspend --noflush --nolockfs one
@@ -218,13 +218,13 @@ test_hung() {
 	nap 1
 	check "meanwhile another export is added" within 10 add 2 /dev/dm-1
 	check "and used" enter "$target" "$user" "$secret"
-	logout "$target"
+	logout "$target" >/dev/null
 	check "and removed" within 10 t remove 2
-	check "while the removal waits" kill -0 $remover
+	check "while the removal waits" kill -0 "$remover"
 	dmsetup resume one
-	check "it ends when the device answers" wait $remover
+	check "it ends when the device answers" wait "$remover"
 	check "with nothing left" nothing_of_ours
-	logout "$hung"
+	logout "$hung" >/dev/null
 	wait
 	dmsetup remove one
 }
@@ -233,10 +233,10 @@ test_errors() {
 	mkfs.ext4 -q /dev/dm-1
 	mount /dev/dm-1 /mnt
 	check "a mounted device is refused" \
-		says "/dev/dm-1 cannot be exported, it is in use" add 3 /dev/dm-1 "$initiator" $portal
+		says "/dev/dm-1 cannot be exported, it is in use" add 3 /dev/dm-1 "$initiator" "$portal"
 	umount /mnt
 	check "a missing one too" \
-		says "No such file or directory" add 3 /dev/missing "$initiator" $portal
+		says "No such file or directory" add 3 /dev/missing "$initiator" "$portal"
 	check "a portal with a foreign address too" \
 		says "10.9.9.9:3260 (Cannot assign" add 3 /dev/dm-1 "$initiator" 10.9.9.9:3260
 	busybox nc -l -p 3999 >/dev/null &
@@ -245,12 +245,12 @@ test_errors() {
 		add 3 /dev/dm-1 "$initiator" 127.0.0.1:3999
 	kill $!
 	check "a wrong initiator name too" \
-		says "is not an initiator name" add 3 /dev/dm-1 iqn.1993-08.org.debian:01:a/b $portal
+		says "is not an initiator name" add 3 /dev/dm-1 iqn.1993-08.org.debian:01:a/b "$portal"
 	t remove 3
 	check "what a refused export left goes" nothing_of_ours
-	add 3 /dev/dm-1
+	add 3 /dev/dm-1 >/dev/null
 	dmsetup create three --table "0 204800 linear /dev/vda 0"
-	add 3 /dev/dm-0
+	add 3 /dev/dm-0 >/dev/null
 	check "a backstore of another device is made anew" \
 		grep "UDEV PATH: /dev/dm-0 " "${backstore}3/info"
 	t remove 3
@@ -269,7 +269,7 @@ test_lock() {
 
 test_cost() {
 	modprobe null_blk nr_devices=200 gb=1 memory_backed=1 discard=1
-	check "200 exports" t time 200 /dev/nullb "$initiator" $portal
+	check "200 exports" t time 200 /dev/nullb "$initiator" "$portal"
 	cat "$scratch/out"
 	check "leave nothing" nothing_of_ours
 }
@@ -277,6 +277,7 @@ test_cost() {
 # A session whose target has gone should not be waited for long.
 cat >>/etc/iscsi/iscsid.conf <<-END
 	node.session.timeo.replacement_timeout = 2
+	node.session.initial_login_retry_max = 1
 	node.conn[0].timeo.logout_timeout = 2
 	node.conn[0].timeo.login_timeout = 5
 END
