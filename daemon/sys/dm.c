@@ -215,6 +215,15 @@ static int swap(const char *name, const char *uuid, bool noflush, struct err *e)
 	return fail(e, code, "put a new table into", name);
 }
 
+/* An empty device; 0 too when another thread or program was faster. */
+static int make(const char *name, const char *uuid, struct err *e)
+{
+	_cleanup_task_ struct dm_task *task = task_new(DM_DEVICE_CREATE, name, uuid);
+	int code = task_run(task);
+
+	return code && code != -EBUSY ? fail(e, code, "create", name) : 0;
+}
+
 /*
  * Three ioctls. A crash leaves a device without a table, which the next call
  * completes, or which dm_remove() takes away.
@@ -222,14 +231,13 @@ static int swap(const char *name, const char *uuid, bool noflush, struct err *e)
 int dm_create(const char *name, const char *uuid, const struct dm_target *targets, size_t n,
 	      struct err *e)
 {
-	_cleanup_task_ struct dm_task *task = task_new(DM_DEVICE_CREATE, name, uuid);
 	char found[DM_UUID_LEN];
 	struct dm_info info;
-	int code = task_run(task);
+	int code = look_up(name, &info, found, e);
 
-	if (code && code != -EBUSY)
-		return fail(e, code, "create", name);
-	if ((code = look_up(name, &info, found, e)))
+	if (!code && !info.exists && !(code = make(name, uuid, e)))
+		code = look_up(name, &info, found, e);
+	if (code)
 		return code;
 	if (!info.exists || strcmp(found, uuid))
 		return err_set(e, -EEXIST,
