@@ -150,11 +150,6 @@ static bool is_multicast(const struct sockaddr_storage *address)
 	return IN_MULTICAST(ntohl(((const struct sockaddr_in *)address)->sin_addr.s_addr));
 }
 
-/*
- * The kernel's target binds also to an address that no interface has, so that
- * portals come back at boot before the network does. Asked for by a user, such
- * an address is a slip of the pen.
- */
 static int portal_address(const char *text, struct sockaddr_storage *address, socklen_t *len,
 			  struct err *e)
 {
@@ -175,6 +170,11 @@ int names_portal_form(const char *text, struct err *e)
 	return portal_address(text, &address, &len, e);
 }
 
+/*
+ * The kernel's target binds also to an address that no interface has, so that
+ * portals come back at boot before the network does. Asked for by a user, such
+ * an address is a slip of the pen.
+ */
 int names_portal(const char *text, char ret[NAMES_PORTAL], struct err *e)
 {
 	struct sockaddr_storage address;
