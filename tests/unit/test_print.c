@@ -2,6 +2,7 @@
 /* What people and programs get to read, whole. */
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "unit.h"
 #include "codec.h"
@@ -179,6 +180,23 @@ static void event_json(void **state)
 		       "\"reason\":\"authentication\"}\n");
 }
 
+/* Against the C library, a day and a second on, until beyond 2500. */
+static void times(void **state)
+{
+	char expected[TIME_TEXT], got[TIME_TEXT];
+
+	fclose(out);
+	for (time_t t = 0; t < INT64_C(18446744073); t += 86401) {
+		struct tm tm;
+
+		assert_non_null(gmtime_r(&t, &tm));
+		strftime(expected, sizeof(expected), "%Y-%m-%dT%H:%M:%SZ", &tm);
+		assert_string_equal(time_text(t * UINT64_C(1000000000), false, got), expected);
+	}
+	time_text(UINT64_MAX, true, got);
+	assert_string_equal(got, "2554-07-21T23:34:33.709551Z");
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, open_out, close_out)
 
 int main(void)
@@ -186,6 +204,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(table), CASE(many_rows), CASE(no_rows), CASE(array), CASE(empty_array),
 		CASE(object), CASE(object_json), CASE(exact_size), CASE(event), CASE(event_json),
+		CASE(times),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

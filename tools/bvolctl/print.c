@@ -3,7 +3,6 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "json.h"
 #include "print.h"
@@ -26,15 +25,26 @@ void complain(const char *format, ...)
 
 /* Values as people read them */
 
+/*
+ * By hand, because the C library's functions first read the time zone from a
+ * file, which a short command would feel. Years begin in March here, so that
+ * the day that some of them lack is their last.
+ */
 char *time_text(uint64_t time, bool exact, char buf[TIME_TEXT])
 {
-	time_t seconds = time / 1000000000;
-	struct tm tm;
-	size_t n;
+	uint64_t seconds = time / 1000000000, rest = seconds % 86400;
+	unsigned int days = seconds / 86400 + 719468;	/* since 1 March of year 0 */
+	unsigned int era = days / 146097, day = days % 146097;
+	unsigned int year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
+	unsigned int month, n;
 
-	if (!gmtime_r(&seconds, &tm))
-		tm = (struct tm){ .tm_year = 70, .tm_mday = 1 };
-	n = strftime(buf, TIME_TEXT, "%Y-%m-%dT%H:%M:%S", &tm);
+	day -= 365 * year + year / 4 - year / 100;
+	month = (5 * day + 2) / 153;
+	day -= (153 * month + 2) / 5;
+	year += 400 * era + (month >= 10);
+	month = month < 10 ? month + 3 : month - 9;
+	n = snprintf(buf, TIME_TEXT, "%04u-%02u-%02uT%02u:%02u:%02u", year, month, day + 1,
+		     (unsigned int)rest / 3600, (unsigned int)rest / 60 % 60, (unsigned int)rest % 60);
 	if (exact)
 		n += snprintf(buf + n, TIME_TEXT - n, ".%06u",
 			      (unsigned int)(time % 1000000000 / 1000));

@@ -9,7 +9,9 @@
 
 int context_fail(struct context *ctx)
 {
-	complain("%s", bvol_sentence(ctx->bvol));
+	const char *sentence = bvol_sentence(ctx->bvol);
+
+	complain("%s", *sentence ? sentence : "out of memory");
 	return EXIT_FAILED;
 }
 

@@ -88,7 +88,7 @@ bool bvol_uuid_zero(const struct bvol_uuid *id);
 /* Connections */
 
 enum bvol_transport {
-	BVOL_ANY,	/* netlink where the family exists, else the unix socket */
+	BVOL_ANY,	/* netlink where a daemon serves it and the caller may use it, else the socket */
 	BVOL_NETLINK,	/* CAP_NET_ADMIN in the initial user and network namespace */
 	BVOL_UNIX,	/* root or group "bvol" */
 };
@@ -159,7 +159,10 @@ int bvol_events_open(enum bvol_transport transport, const char *socket_path, uin
 		     struct bvol_events **ret);
 struct bvol_events *bvol_events_close(struct bvol_events *events);
 const char *bvol_events_sentence(const struct bvol_events *events);
-/* Poll it for POLLIN; the number can change in bvol_events_handle(). */
+/*
+ * Poll it for POLLIN; the number can change in bvol_events_handle(), and is -1,
+ * which poll() passes over, while there is no connection.
+ */
 int bvol_events_fd(const struct bvol_events *events);
 /* Milliseconds until bvol_events_handle() wants to be called without input, -1: never. */
 int bvol_events_timeout(const struct bvol_events *events);

@@ -70,8 +70,6 @@ static int bind_daemon(struct link *link, const char *version, char *sentence)
 		r = answer.error;
 	if (r == -EBUSY)
 		return say(sentence, r, "another bvold is running on this node");
-	if (r == -EPERM)
-		return say(sentence, r, "bvold needs CAP_NET_ADMIN in the initial namespaces: run it as root");
 	if (r < 0)
 		return say(sentence, r, "the bvol kernel module refuses this daemon: %s",
 			   answer.sentence ?: strerror(-r));
@@ -93,10 +91,17 @@ int link_open(const char *version, char *sentence, struct link **ret)
 		r = port_open_netlink(false, sentence, &link->calls);
 	if (r == 0)
 		r = bind_daemon(link, version, sentence);
-	if (r < 0)
-		link_close(link);
-	else
+	if (r == 0) {
 		*ret = link;
+		return 0;
+	}
+	link_close(link);
+	/* What a client should do is no advice for the daemon. */
+	if (r == -ENOENT)
+		return say(sentence, r, "the bvol kernel module is not loaded");
+	if (r == -EPERM)
+		return say(sentence, r, "bvold needs CAP_NET_ADMIN in the initial user and network "
+			   "namespace: run it as root");
 	return r;
 }
 

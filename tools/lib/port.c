@@ -143,54 +143,55 @@ int port_merge_info(const struct message *message, void *data)
 }
 
 /* A user may lack what one transport asks for and have what the other does. */
+static int explain_both(int netlink, int error, const char *path, char *sentence)
+{
+	const char *why = error == -EACCES ? "needs the group bvol" :
+			  error == -ENOENT ? "is not there" : "does not answer";
+
+	if (error == -ENOENT && netlink == -ENOENT)
+		return say(sentence, error, "bvold is not running: neither the bvol kernel module "
+			   "nor %s is there; start bvold", path);
+	if (netlink == -EPERM)
+		return say(sentence, error == -EACCES ? error : netlink,
+			   "this user may not talk to bvold: netlink needs CAP_NET_ADMIN, and %s %s; "
+			   "run as root or join the group bvol", path, why);
+	return error;
+}
+
+/* A module that no daemon serves is second to a daemon without a module, and better than none. */
 static int open_any(const char *path, bool events, char *sentence, struct port **ret)
 {
 	char why[BVOL_SENTENCE_MAX + 1];
-	int netlink, r;
+	struct port *netlink = NULL;
+	int first, r;
 
-	netlink = port_open(BVOL_NETLINK, NULL, events, why, ret);
-	if (netlink >= 0)
-		return netlink;
-	r = port_open(BVOL_UNIX, path, events, sentence, ret);
-	if (r == -ENOENT && netlink == -ENOENT)
-		return say(sentence, r, "bvold is not running: neither the bvol kernel module nor "
-			   "%s is there; start bvold", path);
-	if (r < 0 && netlink == -EPERM)
-		return say(sentence, r == -EACCES ? r : netlink,
-			   "this user may not talk to bvold: netlink needs CAP_NET_ADMIN, and %s %s; "
-			   "run as root or join the group bvol", path,
-			   r == -EACCES ? "needs the group bvol" :
-			   r == -ENOENT ? "is not there" : "does not answer");
-	return r;
-}
-
-static int may_ask(struct port *port, char *sentence)
-{
-	struct frame info = { .cmd = BVOL_CMD_INFO, .flags = NLM_F_REQUEST | NLM_F_ACK };
-	int r = port_ask(port, &info, clock_ms() + 5000, sentence, NULL, NULL);
-
-	return r == -EPERM ? say(sentence, r, PORT_EPERM) : r;
+	first = port_open_netlink(events, why, &netlink);
+	if (first == 0 && netlink->served) {
+		*ret = netlink;
+		return 0;
+	}
+	r = port_open_unix(path, sentence, ret);
+	if (r == 0) {
+		port_close(netlink);
+		return 0;
+	}
+	if (first < 0)
+		return explain_both(first, r, path, sentence);
+	*ret = netlink;
+	return 0;
 }
 
 int port_open(enum bvol_transport transport, const char *path, bool events, char *sentence,
 	      struct port **ret)
 {
-	struct port *port;
-	int r;
-
 	if (!path)
 		path = BVOL_SOCKET;
-	if (transport == BVOL_ANY)
-		return open_any(path, events, sentence, ret);
-	if (transport == BVOL_UNIX)
+	switch (transport) {
+	case BVOL_NETLINK:
+		return port_open_netlink(events, sentence, ret);
+	case BVOL_UNIX:
 		return port_open_unix(path, sentence, ret);
-	r = port_open_netlink(events, sentence, &port);
-	if (r < 0)
-		return r;
-	r = events ? 0 : may_ask(port, sentence);
-	if (r < 0)
-		port_close(port);
-	else
-		*ret = port;
-	return r;
+	default:
+		return open_any(path, events, sentence, ret);
+	}
 }

@@ -42,6 +42,7 @@ struct port {
 	/* Netlink alone. */
 	uint16_t family;
 	uint32_t group;
+	bool served;			/* a daemon was bound when the port was opened */
 	size_t len, next, last;		/* of the datagram in buf, the message after, this message */
 	_Alignas(NLMSG_ALIGNTO) uint8_t buf[PORT_BUF];
 };
@@ -54,7 +55,6 @@ struct port {
 int port_open(enum bvol_transport transport, const char *path, bool events, char *sentence,
 	      struct port **ret);
 int port_open_unix(const char *path, char *sentence, struct port **ret);
-/* Without events the first request shows whether the caller may send it. */
 int port_open_netlink(bool events, char *sentence, struct port **ret);
 /* Netlink; receives a message without frame whenever the family comes. */
 int port_open_watch(char *sentence, struct port **ret);

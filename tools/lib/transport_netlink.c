@@ -274,6 +274,25 @@ static int resolve(struct port *port, char *sentence)
 	return 0;
 }
 
+/* May this user ask, and is there a daemon? Before events come, among which its answer would be. */
+static int ask_info(struct port *port, char *sentence)
+{
+	struct frame get = { .cmd = BVOL_CMD_INFO, .flags = NLM_F_REQUEST | NLM_F_ACK };
+	struct bvol_info *info = codec_new(&bvol_type_info);
+	int r;
+
+	if (!info)
+		return say(sentence, -ENOMEM, "out of memory");
+	r = port_ask(port, &get, clock_ms() + RESOLVE_MS, sentence, port_merge_info, info);
+	port->served = bvol_has(info, BVOL_A_INFO_DAEMON_PID);
+	bvol_free(&bvol_type_info, info);
+	if (r == -EPERM)
+		return say(sentence, r, PORT_EPERM);
+	if (r < 0)
+		return say(sentence, r, "the bvol kernel module does not answer: %s", strerror(-r));
+	return 0;
+}
+
 /* The buffer takes a burst of logins; without the right to have it the usual one does. */
 static int join_events(struct port *port, char *sentence)
 {
@@ -298,6 +317,8 @@ int port_open_netlink(bool events, char *sentence, struct port **ret)
 	if (r < 0)
 		return r;
 	r = resolve(port, sentence);
+	if (r == 0)
+		r = ask_info(port, sentence);
 	if (r == 0 && events)
 		r = join_events(port, sentence);
 	if (r < 0)
