@@ -60,8 +60,16 @@ static int take_lock(struct manager *m, struct err *e)
 	return 0;
 }
 
-/* What is missing is no reason to stay away: pools, exports or events say it when needed. */
-static void load_modules(struct manager *m)
+static void load_bvol(struct manager *m)
+{
+	struct err e = { 0 };
+
+	if (m->config->use_module && module_load("bvol", &e) < 0)
+		log_notice("%s; clients use the unix socket", e.text);
+}
+
+/* What is missing is no reason to stay away: pools and exports say it when needed. */
+static void prepare_kernel(struct manager *m)
 {
 	static const char *const names[] = { "dm-mod", "dm-thin-pool", NULL };
 	char dbroot[4200];
@@ -73,9 +81,6 @@ static void load_modules(struct manager *m)
 		if (module_load(names[i], &e) < 0)
 			log_warn("%s", e.text);
 	}
-	err_clear(&e);
-	if (m->config->use_module && module_load("bvol", &e) < 0)
-		log_notice("%s; clients use the unix socket", e.text);
 	err_clear(&e);
 	if (dm_setup(&e) < 0)
 		log_err("%s", e.text);
@@ -126,8 +131,12 @@ int manager_start(struct manager *m, struct err *e)
 	r = service_init(&m->service, e);
 	if (r < 0)
 		return err_set(e, r, "out of memory");
-	load_modules(m);
-	return wire_init(&m->wire, m->loop, &m->service, m->config->use_module, e);
+	load_bvol(m);
+	/* Bound first: where another daemon is at work, nothing is touched. */
+	r = wire_init(&m->wire, m->loop, &m->service, m->config->use_module, e);
+	if (!r)
+		prepare_kernel(m);
+	return r;
 }
 
 void manager_ready(struct manager *m)

@@ -68,6 +68,11 @@ static bool pass(const struct sched_candidate *c, const struct sched_request *r,
 		snprintf(why, len, "does not say how full it is");
 		return false;
 	}
+	/* A snapshot promises nothing, but lets writes take space that took none before. */
+	if (!r->size && p->data_used >= p->data_total) {
+		snprintf(why, len, "is full");
+		return false;
+	}
 	if (r->size <= n)
 		return true;
 	str_size(n, offered);

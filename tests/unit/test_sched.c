@@ -65,11 +65,24 @@ static void largest_volume(void **state)
 		struct sched_candidate c = { &p, capacity[i].thin };
 		size_t picked = 7;
 
-		if (pick(&c, 1, capacity[i].largest, &picked) || picked)
+		if (capacity[i].largest && (pick(&c, 1, capacity[i].largest, &picked) || picked))
 			fail_msg("%s: %s", capacity[i].why, err.text);
 		if (pick(&c, 1, capacity[i].largest + 1, &picked) != -ENOSPC)
 			fail_msg("%s: one byte more was taken", capacity[i].why);
 	}
+}
+
+/* Of a snapshot, which promises nothing. */
+static void nothing_asked(void **state)
+{
+	struct bvol_pool p = new_pool(1, "p", 100 * GIB, 99 * GIB, 1000 * GIB, 1000, 10);
+	struct sched_candidate c = { &p, true };
+	size_t picked = 7;
+
+	assert_int_equal(pick(&c, 1, 0, &picked), 0);
+	p.data_used = p.data_total;
+	assert_int_equal(pick(&c, 1, 0, &picked), -ENOSPC);
+	assert_string_equal(err.text, "the pool can take nothing: p is full");
 }
 
 /* Cinder's own figures for virtual free capacity, which the weigher goes by. */
@@ -225,6 +238,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(largest_volume),
+		cmocka_unit_test(nothing_asked),
 		cmocka_unit_test(virtual_free),
 		cmocka_unit_test(overflow),
 		cmocka_unit_test(best_pool),
