@@ -8,6 +8,7 @@
 
 disk=/mnt
 state=$disk/bvol
+database=$state/bvol.db
 
 start() {
 	mount /dev/vdc $disk && bvold_start --state $state
