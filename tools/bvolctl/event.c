@@ -89,8 +89,7 @@ static int run(struct context *ctx)
 const struct command event_commands[] = {
 	{
 		.noun = "events", .params = params,
-		.help = "what happened, from a number of the log on; --follow goes on, by itself with "
-			"what is new",
+		.help = "the log of events from a number on, or with --follow new ones as they happen",
 		.run = run,
 	},
 	{ 0 },

@@ -163,9 +163,8 @@ static int wait_a_while(struct waiter *w, struct bvol_events *events)
 	if (timeout < 0 || quiet < timeout)
 		timeout = quiet > 0 ? quiet : 0;
 	poll(&fd, 1, timeout);
-	/* A stream that fails is not needed: the daemon is asked every second. */
-	if (bvol_events_handle(events, &ops, w) < 0)
-		w->look = true;
+	/* A stream that fails is missed by a second at most: then the daemon is asked. */
+	bvol_events_handle(events, &ops, w);
 	if (!ended(w) && (w->look || clock_ms() >= w->heard + QUIET_MS))
 		return look(w);
 	return 0;

@@ -64,7 +64,13 @@ struct bvol_type {
 	size_t n_fields;
 };
 
+#ifdef __cplusplus
+#define export export_	/* the member of struct bvol_response: a keyword there */
+#endif
 #include "bvol-objects.h"
+#ifdef __cplusplus
+#undef export
+#endif
 
 /* Every struct begins with "uint64_t has". */
 #define BVOL_BIT(attr)		(UINT64_C(1) << (attr))

@@ -122,10 +122,10 @@ static int reconnect(struct bvol_events *events, const struct sink *sink)
 	int r;
 
 	r = connect_at(events, since);
-	if (r == -EPERM || r == -EACCES || r == -ENOMEM)
-		return r;
-	if (r < 0)
-		return disconnect(events);
+	if (r < 0) {
+		disconnect(events);
+		return r == -EPERM || r == -EACCES || r == -ENOMEM ? r : 0;
+	}
 	events->retry_ms = RETRY_MS;
 	if (since == BVOL_EVENTS_NEW)
 		lose(sink, 1, 0);
