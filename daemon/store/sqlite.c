@@ -25,6 +25,11 @@
 /* Marks the file as bvold's in the database's header: "bvol". */
 #define APPLICATION_ID 0x62766f6c
 
+/* Bytes of the log's file. A checkpoint after 1000 pages, sqlite's default, keeps the log below it. */
+#define LOG_SIZE 4194304
+#define TEXT(number) #number
+#define TEXT_OF(macro) TEXT(macro)
+
 struct sql_statement {
 	struct sql_statement *next;
 	sqlite3_stmt *stmt;
@@ -251,8 +256,7 @@ static int configure(struct store *store, struct err *e)
 		"PRAGMA temp_store = MEMORY",
 		/* KiB; the whole of a node's state is seldom larger. */
 		"PRAGMA cache_size = -2048",
-		/* Bytes that the log's file keeps after a checkpoint. */
-		"PRAGMA journal_size_limit = 4194304",
+		"PRAGMA journal_size_limit = " TEXT_OF(LOG_SIZE),
 	};
 	int r;
 
@@ -260,6 +264,32 @@ static int configure(struct store *store, struct err *e)
 	for (size_t i = 0; !r && i < sizeof(pragmas) / sizeof(pragmas[0]); i++)
 		r = sql_run(store, pragmas[i], NULL, 0, NULL, NULL, e);
 	return r;
+}
+
+/*
+ * Give the log its full length. With each fsync of a file that grows the file
+ * system writes its own records too, which takes several times as long. Where
+ * a log ends sqlite finds out by the checksums of its frames, and zeros have
+ * none; so a crash in here, or a full disk, leaves a log that is only shorter.
+ */
+static void extend_log(struct store *store)
+{
+	static const char zeros[65536];
+	sqlite3_file *log = NULL;
+	sqlite3_int64 size;
+
+	if (sqlite3_file_control(store->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) ||
+	    !log || !log->pMethods || log->pMethods->xFileSize(log, &size))
+		return;
+	while (size < LOG_SIZE) {
+		int n = LOG_SIZE - size < (int)sizeof(zeros) ? (int)(LOG_SIZE - size) :
+							       (int)sizeof(zeros);
+
+		if (log->pMethods->xWrite(log, zeros, n, size))
+			return;
+		size += n;
+	}
+	log->pMethods->xSync(log, SQLITE_SYNC_NORMAL);
 }
 
 /* One version up. A crash leaves the old version or the new one. */
@@ -348,6 +378,8 @@ static int open_db(struct store *store, struct err *e)
 		r = configure(store, e);
 	while (!r && store->schema < schema_newest)
 		r = migrate(store, e);
+	if (!r)
+		extend_log(store);
 	return r;
 }
 

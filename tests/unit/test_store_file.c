@@ -124,6 +124,44 @@ static void killed_at_any_moment(void **state)
 	}
 }
 
+static off_t log_size(int set)
+{
+	char log[sizeof(path) + 4];
+	struct stat st;
+
+	snprintf(log, sizeof(log), "%s-wal", path);
+	if (set >= 0)
+		close(open(log, O_WRONLY | O_CREAT, 0600));
+	if (set >= 0)
+		assert_int_equal(truncate(log, set), 0);
+	assert_int_equal(stat(log, &st), 0);
+	return st.st_size;
+}
+
+/* The log has its length from the start, also after a crash in between, and what is in it counts. */
+static void length_of_log(void **state)
+{
+	static const int sizes[] = { 0, 5000, 65536, 4194304 };
+	struct store *store;
+
+	make_dir();
+	crash_after(insert_and_commit);
+	assert_int_equal(log_size(-1), 4194304);
+	store_close(open_store());
+	for (size_t i = 0; i < N_OF(sizes); i++) {
+		log_size(sizes[i]);
+		store = open_store();
+		assert_int_equal(log_size(-1), 4194304);
+		assert_true(volume_exists(store, 399));
+		store_close(store);
+	}
+	crash_after(just_open);
+	store = open_store();
+	assert_true(volume_exists(store, 399));
+	store_close(store);
+	remove_dir();
+}
+
 static void one_at_a_time(void **state)
 {
 	struct store *second = NULL;
@@ -244,6 +282,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(crashes),
 		cmocka_unit_test(killed_at_any_moment),
+		cmocka_unit_test(length_of_log),
 		STORE_TEST(one_at_a_time),
 		cmocka_unit_test(foreign_files),
 		cmocka_unit_test(damaged_files),
