@@ -9,8 +9,8 @@
  * the database has it when it is handed out.
  */
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "store/sql.h"
@@ -18,6 +18,8 @@
 
 /* Conditions in one query, the key of a walk included. */
 #define VALUES_MAX 8
+/* Three times what the widest table needs. */
+#define SQL_MAX 2048
 
 static int add_column(const struct sql_value *values, size_t n, void *data, struct err *e)
 {
@@ -58,19 +60,56 @@ static int get_map(struct store *store, const struct bvol_type *type, const stru
 
 struct query {
 	const struct row_map *map;
-	char *sql;
 	struct sql_value values[ROW_COLUMNS_MAX];
 	size_t n;
+	char sql[SQL_MAX];
+	size_t len;		/* of sql; SQL_MAX: it had no room */
 };
 
 static void query_clear(struct query *q)
 {
 	for (size_t i = 0; i < q->n; i++)
 		sql_value_clear(&q->values[i]);
-	free(q->sql);
 }
 
 #define _cleanup_query_ _cleanup_(query_clear)
+
+/* Texts end with NULL. A query runs several times in each call, so stdio would be felt. */
+static void put_texts(struct query *q, ...)
+{
+	const char *text;
+	va_list texts;
+
+	va_start(texts, q);
+	while ((text = va_arg(texts, const char *))) {
+		size_t len = strlen(text);
+
+		if (len >= SQL_MAX - q->len) {
+			q->len = SQL_MAX;
+			break;
+		}
+		memcpy(q->sql + q->len, text, len + 1);
+		q->len += len;
+	}
+	va_end(texts);
+}
+
+#define put(q, ...) put_texts(q, __VA_ARGS__, (const char *)NULL)
+
+/* The i-th value, from 1 on. */
+static void put_value(struct query *q, size_t i)
+{
+	const char text[] = { '?', (char)('0' + i / 10), (char)('0' + i % 10), '\0' };
+
+	put(q, text);
+}
+
+static int run(struct store *store, const struct query *q, sql_row row, void *data, struct err *e)
+{
+	if (q->len == SQL_MAX)
+		return err_set(e, -E2BIG, "the table %s is too wide", q->map->table);
+	return sql_run(store, q->sql, q->values, q->n, row, data, e);
+}
 
 /* Writing */
 
@@ -90,40 +129,42 @@ static int object_values(struct query *q, const void *obj, struct err *e)
 	return r;
 }
 
-static void insert_sql(FILE *f, const struct row_map *map)
+static void insert_sql(struct query *q)
 {
 	size_t i;
 
-	fprintf(f, "INSERT INTO \"%s\" (", map->table);
-	for (i = 0; i < map->n; i++)
-		fprintf(f, "%s\"%s\"", i ? ", " : "", map->columns[i].name);
-	fprintf(f, ") VALUES (");
-	for (i = 0; i < map->n; i++)
-		fprintf(f, "%s?%zu", i ? ", " : "", i + 1);
-	fprintf(f, ")");
+	put(q, "INSERT INTO \"", q->map->table, "\" (");
+	for (i = 0; i < q->map->n; i++)
+		put(q, i ? ", \"" : "\"", q->map->columns[i].name, "\"");
+	put(q, ") VALUES (");
+	for (i = 0; i < q->map->n; i++) {
+		put(q, i ? ", " : "");
+		put_value(q, i + 1);
+	}
+	put(q, ")");
 }
 
-static void update_sql(FILE *f, const struct row_map *map)
+static void update_sql(struct query *q)
 {
-	const struct row_column *key = row_map_find(map, map->type->fields[0].attr);
+	const struct row_column *key = row_map_find(q->map, q->map->type->fields[0].attr);
 	const char *comma = "";
 
-	fprintf(f, "UPDATE \"%s\" SET ", map->table);
-	for (size_t i = 0; i < map->n; i++) {
-		if (&map->columns[i] == key)
+	put(q, "UPDATE \"", q->map->table, "\" SET ");
+	for (size_t i = 0; i < q->map->n; i++) {
+		if (&q->map->columns[i] == key)
 			continue;
-		fprintf(f, "%s\"%s\" = ?%zu", comma, map->columns[i].name, i + 1);
+		put(q, comma, "\"", q->map->columns[i].name, "\" = ");
+		put_value(q, i + 1);
 		comma = ", ";
 	}
-	fprintf(f, " WHERE \"%s\" = ?%zu", key->name, (size_t)(key - map->columns) + 1);
+	put(q, " WHERE \"", key->name, "\" = ");
+	put_value(q, (size_t)(key - q->map->columns) + 1);
 }
 
 static int write_object(struct store *store, const struct bvol_type *type, const void *obj,
-			void (*sql)(FILE *f, const struct row_map *map), struct err *e)
+			void (*sql)(struct query *q), struct err *e)
 {
 	_cleanup_query_ struct query q = {};
-	size_t len;
-	FILE *f;
 	int r;
 
 	r = check_writable(store, e);
@@ -133,13 +174,8 @@ static int write_object(struct store *store, const struct bvol_type *type, const
 		r = object_values(&q, obj, e);
 	if (r < 0)
 		return r;
-	f = open_memstream(&q.sql, &len);
-	if (!f)
-		return err_set(e, -ENOMEM, "out of memory");
-	sql(f, q.map);
-	if (fclose(f))
-		return err_set(e, -ENOMEM, "out of memory");
-	return sql_run(store, q.sql, q.values, q.n, NULL, NULL, e);
+	sql(&q);
+	return run(store, &q, NULL, NULL, e);
 }
 
 static int one_changed(struct store *store, const struct bvol_type *type, struct err *e)
@@ -174,12 +210,8 @@ int store_delete(struct store *store, const struct bvol_type *type, const void *
 	if (r < 0)
 		return r;
 	q.n = 1;
-	if (asprintf(&q.sql, "DELETE FROM \"%s\" WHERE \"%s\" = ?1", q.map->table,
-		     type->fields[0].name) < 0) {
-		q.sql = NULL;
-		return err_set(e, -ENOMEM, "out of memory");
-	}
-	r = sql_run(store, q.sql, q.values, q.n, NULL, NULL, e);
+	put(&q, "DELETE FROM \"", q.map->table, "\" WHERE \"", type->fields[0].name, "\" = ?1");
+	r = run(store, &q, NULL, NULL, e);
 	return r < 0 ? r : one_changed(store, type, e);
 }
 
@@ -202,7 +234,7 @@ static int match_value(const struct bvol_field *field, const struct store_match 
 	return p ? row_field(field, p, ret, e) : 0;
 }
 
-static int add_matches(struct query *q, const struct store_match *match, FILE *f, struct err *e)
+static int add_matches(struct query *q, const struct store_match *match, struct err *e)
 {
 	const struct row_column *column;
 	int r = 0;
@@ -213,7 +245,8 @@ static int add_matches(struct query *q, const struct store_match *match, FILE *f
 			return err_set(e, -EINVAL, "the table %s can't be asked for field %u",
 				       q->map->table, match->attr);
 		r = match_value(column->field, match, &q->values[q->n++], e);
-		fprintf(f, " AND \"%s\" IS %s?%zu", column->name, match->not ? "NOT " : "", q->n);
+		put(q, " AND \"", column->name, match->not ? "\" IS NOT " : "\" IS ");
+		put_value(q, q->n);
 	}
 	return r;
 }
@@ -226,27 +259,22 @@ static int make_select(struct store *store, const struct bvol_type *type, const 
 		       const struct store_match *match, bool walk, struct query *q, struct err *e)
 {
 	const char *key = type->fields[0].name;
-	size_t len;
-	FILE *f;
 	int r;
 
 	r = get_map(store, type, &q->map, e);
 	if (r < 0)
 		return r;
-	f = open_memstream(&q->sql, &len);
-	if (!f)
-		return err_set(e, -ENOMEM, "out of memory");
-	fprintf(f, "SELECT ");
+	put(q, "SELECT ", what ? what : "");
 	for (size_t i = 0; !what && i < q->map->n; i++)
-		fprintf(f, "%s\"%s\"", i ? ", " : "", q->map->columns[i].name);
-	fprintf(f, "%s FROM \"%s\" WHERE true", what ? what : "", q->map->table);
-	r = add_matches(q, match, f, e);
-	if (walk) {
-		q->values[q->n++] = (struct sql_value) { SQL_TEXT, .text = "" };
-		fprintf(f, " AND \"%s\" > ?%zu ORDER BY \"%s\" LIMIT 1", key, q->n, key);
-	}
-	if (fclose(f) && !r)
-		r = err_set(e, -ENOMEM, "out of memory");
+		put(q, i ? ", \"" : "\"", q->map->columns[i].name, "\"");
+	put(q, " FROM \"", q->map->table, "\" WHERE true");
+	r = add_matches(q, match, e);
+	if (!walk)
+		return r;
+	q->values[q->n++] = (struct sql_value) { SQL_TEXT, .text = "" };
+	put(q, " AND \"", key, "\" > ");
+	put_value(q, q->n);
+	put(q, " ORDER BY \"", key, "\" LIMIT 1");
 	return r;
 }
 
@@ -274,7 +302,7 @@ static int next_object(struct store *store, struct query *q, const void *key, vo
 		r = row_key(q->map, key, &q->values[q->n - 1], e);
 	}
 	if (!r)
-		r = sql_run(store, q->sql, q->values, q->n, object_row, &row, e);
+		r = run(store, q, object_row, &row, e);
 	*ret = row.obj;
 	return r;
 }
@@ -337,16 +365,22 @@ int store_first(struct store *store, const struct bvol_type *type,
 	return 0;
 }
 
+static int number_row(const struct sql_value *values, size_t n, void *data, struct err *e)
+{
+	*(int64_t *)data = values[0].number;
+	return 0;
+}
+
 static int number(struct store *store, const struct bvol_type *type, const char *what,
 		  const struct store_match *match, uint64_t *ret, struct err *e)
 {
 	_cleanup_query_ struct query q = {};
-	int64_t n;
+	int64_t n = 0;
 	int r;
 
 	r = make_select(store, type, what, match, false, &q, e);
 	if (!r)
-		r = sql_number(store, q.sql, q.values, q.n, &n, e);
+		r = run(store, &q, number_row, &n, e);
 	if (r < 0)
 		return r;
 	if (n < 0)
