@@ -35,9 +35,7 @@ CREATE TABLE "volume" (
 	"updated_at" INTEGER
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX "volume_name" ON "volume" ("name", "project");
-CREATE INDEX "volume_status" ON "volume" ("status");
 CREATE INDEX "volume_pool" ON "volume" ("pool_id");
-CREATE INDEX "volume_snapshot" ON "volume" ("snapshot_id");
 CREATE INDEX "volume_project" ON "volume" ("project");
 
 CREATE TABLE "snapshot" (
@@ -52,7 +50,6 @@ CREATE TABLE "snapshot" (
 	"created_at" INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX "snapshot_name" ON "snapshot" ("name", "project");
-CREATE INDEX "snapshot_status" ON "snapshot" ("status");
 CREATE INDEX "snapshot_volume" ON "snapshot" ("volume_id");
 CREATE INDEX "snapshot_pool" ON "snapshot" ("pool_id");
 CREATE INDEX "snapshot_project" ON "snapshot" ("project");
@@ -77,7 +74,6 @@ CREATE TABLE "export" (
 	-- Two targets of one name are one target to an initiator.
 	UNIQUE ("fabric", "target", "tpgt")
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX "export_status" ON "export" ("status");
 CREATE INDEX "export_volume" ON "export" ("volume_id");
 CREATE INDEX "export_project" ON "export" ("project");
 
@@ -100,8 +96,6 @@ CREATE TABLE "job" (
 	"created_at" INTEGER NOT NULL,
 	"updated_at" INTEGER
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX "job_status" ON "job" ("status");
-CREATE INDEX "job_volume" ON "job" ("volume_id");
 
 -- A limit that is NULL is the configured default, -1 is none.
 CREATE TABLE "quota" (
