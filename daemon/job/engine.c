@@ -14,7 +14,7 @@
 #define ENDED_MAX	1000
 #define ENDED_SLACK	100
 
-/* What advance() found to be next. */
+/* What job_advance() found to be next. */
 enum { NEXT_ACT = 1, NEXT_WAIT, NEXT_END };
 
 static void job_run(struct job *job);
@@ -24,6 +24,8 @@ struct job *job_free(struct job *job)
 {
 	if (!job)
 		return NULL;
+	/* Held only where job_prepare()'s transaction failed; nobody can be waiting yet. */
+	lane_release(job);
 	action_free(job->action);
 	bvol_free(&bvol_type_job, job->row);
 	free(job);
@@ -365,10 +367,25 @@ int job_new(struct engine *engine, struct bvol_job *row, struct job **ret, struc
 	return 0;
 }
 
+int job_prepare(struct job *job, struct err *e)
+{
+	int r;
+
+	if (job->flow->apart || (!lane_held(job, job->step) && lane_try(job, job->step) < 0))
+		return 0;
+	r = job_advance(job, e);
+	if (r < 0)
+		return r;
+	job->next = r;
+	return 0;
+}
+
 void job_start(struct job *job)
 {
 	job->engine->running++;
-	if (lane_held(job, job->step) || !lane_wait(job, job->step))
+	if (job->next)
+		job_go(job, job->next);
+	else if (lane_held(job, job->step) || !lane_wait(job, job->step))
 		job_run(job);
 }
 

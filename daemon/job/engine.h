@@ -39,6 +39,7 @@ struct job {
 	struct action *action;
 	struct job *next_in_lane;
 	struct lane *lane;
+	int next;		/* what job_prepare() found to be next, 0: nothing was prepared */
 	struct err err;		/* why it failed, kept while it is undone */
 };
 
@@ -54,6 +55,7 @@ struct job_flow {
 	const char *kind;
 	const struct job_step *steps;	/* name NULL at the end */
 	const struct job_step *undo;	/* may be NULL */
+	bool apart;	/* the first plan reaches beyond the store: the job has to be durable before */
 	/*
 	 * In the last transaction of a failed job. clean: the undo steps (if any)
 	 * went through. Returns 1 to begin again at the first step.
@@ -84,11 +86,15 @@ struct engine {
 };
 
 /*
- * Write a new job's row, inside the caller's transaction; takes over row. The
- * job starts when the caller has committed and calls job_start().
+ * Write a new job's row, inside the caller's transaction; takes over row. With
+ * all else written job_prepare() plans the first step, if its lane is free, so
+ * that job and first intent become durable together. The job starts when the
+ * caller has committed and calls job_start(); if that failed, job_free().
  */
 int job_new(struct engine *engine, struct bvol_job *row, struct job **ret, struct err *e);
+int job_prepare(struct job *job, struct err *e);
 void job_start(struct job *job);
+/* Takes NULL, returns NULL. */
 struct job *job_free(struct job *job);
 /* Go on with every job of this pool that a crash interrupted. */
 int engine_resume(struct engine *engine, const struct bvol_uuid *pool_id, struct err *e);

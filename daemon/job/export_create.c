@@ -52,6 +52,7 @@ static int failed(struct job *job, bool clean, struct err *e)
 
 const struct job_flow flow_export_create = {
 	.kind = "export-create",
+	.apart = true,
 	.steps = (const struct job_step[]) {
 		{ "announce", LANE_EXPORT, plan_announce, NULL },
 		{ "target", LANE_EXPORT, plan_target, done_target },

@@ -141,6 +141,8 @@ int call_begin(struct call *call, struct bvol_job *row, struct job **ret)
 
 int call_commit(struct call *call, struct job *job, int r)
 {
+	if (!r && job)
+		r = job_prepare(job, &call->err);
 	if (!r)
 		r = change_commit(&call->service->change, &call->err);
 	if (r < 0) {

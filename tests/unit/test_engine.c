@@ -93,7 +93,7 @@ static int failed(struct job *job, bool clean, struct err *e)
 	return 1;
 }
 
-static const struct job_flow flow = {
+static struct job_flow flow = {
 	.kind = "test",
 	.steps = (const struct job_step[]) {
 		{ "first", LANE_POOL, plan_a, NULL },
@@ -130,6 +130,7 @@ static int engine_setup(void **state)
 	fail_at = 0;
 	stop_after = failed_calls = restarts = 0;
 	jobs = 1;
+	flow.apart = false;
 	return 0;
 }
 
@@ -140,17 +141,25 @@ static int engine_teardown(void **state)
 	return teardown(state);
 }
 
-static struct bvol_uuid job_make(unsigned int pool)
+/* Begins a transaction. */
+static struct job *job_begin(unsigned int pool)
 {
 	struct bvol_job *row = codec_new(&bvol_type_job);
-	struct bvol_uuid id;
 	struct job *job;
 
 	codec_set_string(&bvol_type_job, row, BVOL_A_JOB_KIND, "test");
 	codec_set(row, BVOL_A_JOB_POOL_ID, pool_id, uuid(pool));
 	must(change_begin(&change, &err));
 	must(job_new(&engine, row, &job, &err));
-	id = job->row->id;
+	must(job_prepare(job, &err));
+	return job;
+}
+
+static struct bvol_uuid job_make(unsigned int pool)
+{
+	struct job *job = job_begin(pool);
+	struct bvol_uuid id = job->row->id;
+
 	must(change_commit(&change, &err));
 	job_start(job);
 	return id;
@@ -186,6 +195,54 @@ static void steps_run_in_order(void **state)
 	assert_job(&id, BVOL_JOB_STATUS_DONE, "last", NULL);
 	assert_int_equal(engine.running, 0);
 	assert_null(engine.lanes);
+}
+
+static void assert_begun(bool apart, uint32_t status, const char *step)
+{
+	struct job *job;
+	struct bvol_job *row;
+
+	flow.apart = apart;
+	job = job_begin(1);
+	must(change_commit(&change, &err));
+	row = job_row(&job->row->id);
+	assert_int_equal(row->status, status);
+	if (step)
+		assert_string_equal(row->step, step);
+	else
+		assert_null(row->step);
+	bvol_free(&bvol_type_job, row);
+	trace[0] = '\0';
+	jobs = 1;
+	job_start(job);
+	must(loop_run(loop));
+	assert_string_equal(trace, "anb");
+	assert_null(engine.lanes);
+}
+
+static void the_first_intent_comes_with_the_job(void **state)
+{
+	assert_begun(false, BVOL_JOB_STATUS_RUNNING, "first");
+}
+
+static void unless_it_has_to_come_later(void **state)
+{
+	assert_begun(true, BVOL_JOB_STATUS_QUEUED, NULL);
+}
+
+static void a_job_that_is_rolled_back_leaves_nothing(void **state)
+{
+	struct job *job = job_begin(1);
+	struct bvol_uuid id = job->row->id;
+	void *row;
+
+	assert_non_null(engine.lanes);
+	change_rollback(&change);
+	job_free(job);
+	assert_null(engine.lanes);
+	assert_int_equal(engine.running, 0);
+	assert_int_equal(store_get(change.store, &bvol_type_job, &id, &row, NULL), -ENOENT);
+	steps_run_in_order(state);
 }
 
 static void a_failed_step_is_undone(void **state)
@@ -321,6 +378,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ENGINE_TEST(steps_run_in_order),
+		ENGINE_TEST(the_first_intent_comes_with_the_job),
+		ENGINE_TEST(unless_it_has_to_come_later),
+		ENGINE_TEST(a_job_that_is_rolled_back_leaves_nothing),
 		ENGINE_TEST(a_failed_step_is_undone),
 		ENGINE_TEST(a_failed_plan_is_undone),
 		ENGINE_TEST(a_job_can_begin_again),
