@@ -28,7 +28,8 @@ static int make_dir(const char *path, mode_t mode, struct err *e)
 {
 	struct stat st;
 
-	if (mkdir(path, mode) < 0 && errno != EEXIST)
+	/* The mode whatever our umask is: the group has to get at the socket. */
+	if (mkdir(path, mode) == 0 ? chmod(path, mode) < 0 : errno != EEXIST)
 		return err_set(e, -errno, "can't make the directory %s: %s", path, strerror(errno));
 	if (lstat(path, &st) < 0)
 		return err_set(e, -errno, "can't look at %s: %s", path, strerror(errno));

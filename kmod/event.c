@@ -179,7 +179,7 @@ int bvol_event_init(void)
 	ring = vcalloc(log_size, sizeof(*ring));
 	if (!ring)
 		return -ENOMEM;
-	log_id = get_random_u64();
+	log_id = get_random_u64() >> 1;	/* JSON's numbers have a sign */
 	return 0;
 }
 

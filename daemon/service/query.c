@@ -139,6 +139,7 @@ int verb_info(struct call *call)
 		return -ENOMEM;
 	}
 	codec_set(info, BVOL_A_INFO_DAEMON_PID, daemon_pid, (uint32_t)getpid());
+	service->wire.describe(info, service->wire.wire);
 	codec_set(info, BVOL_A_INFO_SCHEMA, schema, store_schema(service->store));
 	codec_set(info, BVOL_A_INFO_JOBS, jobs, service->engine.running);
 	r = count_rows(call, &bvol_type_pool, &info->pools);

@@ -24,6 +24,8 @@ struct service_wire {
 	int (*announce)(const struct bvol_export *export, void *wire, struct err *e);
 	int (*withdraw)(const struct bvol_uuid *export_id, void *wire, struct err *e);
 	void (*emit)(const struct bvol_event *event, void *wire);
+	/* Fill in what is known of the event log. */
+	void (*describe)(struct bvol_info *info, void *wire);
 	void *wire;
 };
 

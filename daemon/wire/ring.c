@@ -27,6 +27,8 @@ int ring_begin(struct ring *ring)
 	do {
 		if (getrandom(&ring->log_id, sizeof(ring->log_id), 0) != sizeof(ring->log_id))
 			return -EIO;
+		/* Numbers of JSON have a sign. */
+		ring->log_id >>= 1;
 	} while (!ring->log_id);
 	return 0;
 }

@@ -66,6 +66,16 @@ static void emit(const struct bvol_event *event, void *arg)
 	bvol_free(&bvol_type_event, own);
 }
 
+static void describe(struct bvol_info *info, void *arg)
+{
+	struct wire *wire = arg;
+
+	codec_set(info, BVOL_A_INFO_LOG_ID, log_id, wire->ring.log_id);
+	codec_set(info, BVOL_A_INFO_LOG_SIZE, log_size, RING_SIZE);
+	codec_set(info, BVOL_A_INFO_LOG_FIRST, log_first, wire->ring.first);
+	codec_set(info, BVOL_A_INFO_LOG_LAST, log_last, wire->ring.next - 1);
+}
+
 int wire_init(struct wire *wire, struct loop *loop, struct service *service, bool use_module,
 	      struct err *e)
 {
@@ -77,7 +87,7 @@ int wire_init(struct wire *wire, struct loop *loop, struct service *service, boo
 	wire->fd = -1;
 	wire->lost = true;
 	service->wire = (struct service_wire) {
-		sessions, exports, announce, withdraw, emit, wire,
+		sessions, exports, announce, withdraw, emit, describe, wire,
 	};
 	r = ring_begin(&wire->ring);
 	return r < 0 ? err_set(e, r, "no random numbers to be had") : relay_init(wire, e);

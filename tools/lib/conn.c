@@ -264,8 +264,11 @@ int bvol_info(struct bvol *bvol, struct bvol_info **ret)
 		r = ask(bvol, &frame, clock_ms() + ASK_MS, port_merge_info, info);
 	if ((r == 0 || r == -ESTALE) && (!info->has || bvol_has(info, BVOL_A_INFO_DAEMON_PID)))
 		r = bvol_call(bvol, BVOL_VERB_INFO, NULL, ASK_MS, &response);
-	if (response && response->info)
+	/* Of what both know the module's own word counts. */
+	if (response && response->info) {
+		response->info[0]->has &= ~info->has;
 		codec_merge(&bvol_type_info, info, response->info[0]);
+	}
 	bvol_free(&bvol_type_response, response);
 	if (info->has)
 		r = codec_set_string(&bvol_type_info, info, BVOL_A_INFO_TRANSPORT,
