@@ -102,7 +102,7 @@ test_complaints() {
 }
 
 test_timeout() {
-	OUT=$scratch/late vm --timeout 20 -- sh -c 'echo early >$OUT/file; echo before; sleep 1000'
+	OUT=$scratch/late vm --timeout 45 -- sh -c 'echo early >$OUT/file; echo before; sleep 1000'
 	check "time that is up gives 124" test $status = 124
 	check "what was printed until then is there" printed stdout ^before
 	check "so is OUT" grep -q early "$scratch/late/file"
