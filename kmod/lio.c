@@ -8,16 +8,16 @@
  * interrupts off: they copy what they see into a record of fixed size, and a
  * worker enters it in the tables. LIO waits for nothing but the copy.
  *
- * The end of a session is marked in its table entry, so that it can't get
- * lost. Only that of a session which isn't entered yet goes through the queue,
- * where half of the room is kept for it.
+ * Half of the queue's room is kept for the ends of sessions. If even that is
+ * full, the end is marked in the session's table entry, so that it can't get
+ * lost but for a session which isn't entered yet.
  */
-#include <linux/ctype.h>
 #include <linux/hash.h>
 #include <linux/kprobes.h>
 #include <linux/ktime.h>
 #include <linux/module.h>
 #include <linux/string.h>
+#include <linux/string_helpers.h>
 #include <linux/tracepoint.h>
 #include <linux/vmalloc.h>
 #include <linux/workqueue.h>
@@ -104,15 +104,17 @@ static struct probe {
 
 static int tracepoint_err = ABSENT;
 
-/* The next record of the queue, which is locked; NULL and counted without room. */
+/*
+ * The next record of the queue, which is locked. NULL without room, counted as
+ * lost but for the end of a session: there is another way for it.
+ */
 static struct record *record_new(enum record_op op, unsigned long key)
 {
 	struct record *r;
 
 	lockdep_assert_held(&queue.lock);
 	if (queue.head - queue.tail >= (op == LOGOUT ? RECORDS : RECORDS / 2)) {
-		queue.lost++;
-		queue.lost_logout |= op == LOGOUT;
+		queue.lost += op != LOGOUT;
 		return NULL;
 	}
 	r = &queue.records[queue.head++ % RECORDS];
@@ -219,11 +221,12 @@ static void saw_logout(struct pt_regs *regs)
 	if (!sess->se_node_acl)
 		return;
 	met_clear(key);
-	if (bvol_session_ends(key) == BVOL_SEEN_UNKNOWN) {
-		raw_spin_lock_irqsave(&queue.lock, flags);
-		record_new(LOGOUT, key);
-		raw_spin_unlock_irqrestore(&queue.lock, flags);
+	raw_spin_lock_irqsave(&queue.lock, flags);
+	if (!record_new(LOGOUT, key) && !bvol_session_mark_gone(key)) {
+		queue.lost++;
+		queue.lost_logout = true;
 	}
+	raw_spin_unlock_irqrestore(&queue.lock, flags);
 	schedule_work(&now_work);
 }
 
@@ -267,8 +270,7 @@ static void saw_listing(struct pt_regs *regs)
 		return;
 	spin_lock_irqsave(&tpg->session_lock, flags);
 	list_for_each_entry(sess, &tpg->tpg_sess_list, sess_list)
-		if (bvol_session_command((unsigned long)sess, false, 0) ==
-		    BVOL_SEEN_UNKNOWN)
+		if (!bvol_session_command((unsigned long)sess, false, 0))
 			meet(sess, false, 0);
 	spin_unlock_irqrestore(&tpg->session_lock, flags);
 }
@@ -300,8 +302,8 @@ static void saw_command(void *unused, struct se_cmd *cmd)
 
 	if (!cmd->se_sess)
 		return;
-	if (bvol_session_command((unsigned long)cmd->se_sess, failed,
-				 cmd->scsi_status) == BVOL_SEEN_UNKNOWN) {
+	if (!bvol_session_command((unsigned long)cmd->se_sess, failed,
+				  cmd->scsi_status)) {
 		meet(cmd->se_sess, failed, cmd->scsi_status);
 	} else if (failed) {
 		atomic64_inc(&command_errors);
@@ -329,16 +331,13 @@ static const char *login_value(const struct iscsi_login *login, const char *key)
 	return "";
 }
 
-/*
- * A name as the initiator spelt it. It comes from the wire: what no name may
- * hold is replaced, and letters are made small as LIO does.
- */
+/* A name from the wire: what no name may hold is replaced. */
 static void copy_name(char *to, const char *from)
 {
 	size_t i;
 
 	for (i = 0; i < BVOL_WWN_MAX && from[i]; i++)
-		to[i] = from[i] > ' ' && from[i] < 0x7f ? tolower(from[i]) : '?';
+		to[i] = from[i] > ' ' && from[i] < 0x7f ? from[i] : '?';
 	to[i] = '\0';
 }
 
@@ -363,8 +362,8 @@ static u32 refusal_reason(const struct iscsit_conn *conn, u8 class, u8 detail)
 
 /*
  * A login response with an error. A second one for the same login repeats the
- * first. Only the first request names the target; later on the portal group
- * and the ACL are known.
+ * first. The first request names the target; LIO may have let go of the portal
+ * group by then. Later requests do not, and the portal group is held.
  */
 static void saw_refusal(struct pt_regs *regs)
 {
@@ -372,15 +371,15 @@ static void saw_refusal(struct pt_regs *regs)
 	struct iscsi_login *login = conn->conn_login;
 	struct iscsit_session *sess = conn->sess;
 	struct se_node_acl *acl = sess && sess->se_sess ? sess->se_sess->se_node_acl : NULL;
-	struct iscsi_tiqn *tiqn = conn->tpg ? conn->tpg->tpg_tiqn : NULL;
-	const char *target, *initiator;
+	const char *target = login_value(login, "TargetName");
+	const char *name = acl ? acl->initiatorname : login_value(login, "InitiatorName");
 	unsigned long flags;
 	struct record *r;
 
 	if (login->login_failed || (sess && sess->sess_ops && sess->sess_ops->SessionType))
 		return;
-	target = tiqn ? (const char *)tiqn->tiqn : login_value(login, "TargetName");
-	initiator = acl ? acl->initiatorname : login_value(login, "InitiatorName");
+	if (!*target && conn->tpg && conn->tpg->tpg_tiqn)
+		target = (const char *)conn->tpg->tpg_tiqn->tiqn;
 	atomic64_inc(&login_failures);
 	raw_spin_lock_irqsave(&queue.lock, flags);
 	r = record_new(REFUSED, 0);
@@ -389,7 +388,9 @@ static void saw_refusal(struct pt_regs *regs)
 		r->tpg.fabric = BVOL_FABRIC_ISCSI;
 		r->tpg.tpgt = conn->tpg ? conn->tpg->tpgt : 0;
 		copy_name(r->tpg.target, target);
-		copy_name(r->initiator, initiator);
+		copy_name(r->initiator, name);
+		/* As LIO does; the name in an ACL is spelt like that already. */
+		string_lower(r->initiator, r->initiator);
 	}
 	raw_spin_unlock_irqrestore(&queue.lock, flags);
 	schedule_work(&now_work);
@@ -456,7 +457,7 @@ static void report_lost(void)
 
 /*
  * What was queued before a session was marked as gone is entered before it is
- * removed, else a record of its commands would bring it back.
+ * reaped, else a record of its commands would bring it back.
  */
 static void work(struct work_struct *unused)
 {
@@ -494,7 +495,7 @@ static int probe_symbol(struct kprobe *kprobe)
 
 static DEFINE_MUTEX(probes_lock);	/* init against the module notifier */
 
-static void arm(const char *module, bool present)
+static void arm(const char *module, bool loaded)
 {
 	struct probe *p;
 	int err;
@@ -508,7 +509,7 @@ static void arm(const char *module, bool present)
 			.pre_handler = saw,
 		};
 		err = probe_symbol(&p->kprobe);
-		WRITE_ONCE(p->err, err == -ENOENT && !present ? ABSENT : err);
+		WRITE_ONCE(p->err, err == -ENOENT && !loaded ? ABSENT : err);
 	}
 	mutex_unlock(&probes_lock);
 }
@@ -626,7 +627,7 @@ static void tracepoint_stop(void)
 bool bvol_lio_unavailable(unsigned int n, char *buf, size_t size)
 {
 	const char *source = "command errors", *symbol = "target_cmd_complete";
-	int err = tracepoint_err;
+	int err = READ_ONCE(tracepoint_err);
 
 	if (n < ARRAY_SIZE(probes)) {
 		source = probes[n].source;

@@ -60,37 +60,30 @@ static struct bvol_session *find(unsigned long key)
 	return NULL;
 }
 
-enum bvol_seen bvol_session_command(unsigned long key, bool failed, u8 scsi_status)
+bool bvol_session_command(unsigned long key, bool failed, u8 scsi_status)
 {
-	enum bvol_seen seen = BVOL_SEEN_UNKNOWN;
 	struct bvol_session *s;
 	struct bvol_export *exp;
 
 	rcu_read_lock();
 	s = find(key);
-	if (s && !test_bit(SESSION_GONE, &s->flags)) {
-		seen = BVOL_SEEN_KNOWN;
-		exp = failed ? rcu_dereference(s->export) : NULL;
-		if (exp)
-			bvol_export_command_error(exp, scsi_status);
-	}
+	exp = s && failed ? rcu_dereference(s->export) : NULL;
+	if (exp)
+		bvol_export_command_error(exp, scsi_status);
 	rcu_read_unlock();
-	return seen;
+	return s;
 }
 
-enum bvol_seen bvol_session_ends(unsigned long key)
+bool bvol_session_mark_gone(unsigned long key)
 {
-	enum bvol_seen seen = BVOL_SEEN_UNKNOWN;
 	struct bvol_session *s;
 
 	rcu_read_lock();
 	s = find(key);
-	if (s && !test_and_set_bit(SESSION_GONE, &s->flags)) {
-		seen = BVOL_SEEN_KNOWN;
+	if (s && !test_and_set_bit(SESSION_GONE, &s->flags))
 		llist_add(&s->gone, &gone_sessions);
-	}
 	rcu_read_unlock();
-	return seen;
+	return s;
 }
 
 static struct bvol_export *export_of(const struct bvol_session *s)

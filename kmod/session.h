@@ -28,15 +28,17 @@ struct bvol_session {
 };
 
 /* For hooks, in any context; they neither sleep nor allocate. */
-enum bvol_seen {
-	BVOL_SEEN_UNKNOWN,	/* no session has this key (yet) */
-	BVOL_SEEN_KNOWN,
-};
 
-/* A command of session @key ended; @failed with @scsi_status. */
-enum bvol_seen bvol_session_command(unsigned long key, bool failed, u8 scsi_status);
-/* Session @key ends. When it is known it is gone after bvol_session_reap(). */
-enum bvol_seen bvol_session_ends(unsigned long key);
+/*
+ * A command of session @key ended; @failed with @scsi_status. False when no
+ * session has this key (yet).
+ */
+bool bvol_session_command(unsigned long key, bool failed, u8 scsi_status);
+/*
+ * The end of session @key found no room in the queue: mark it in the table.
+ * False when it isn't there.
+ */
+bool bvol_session_mark_gone(unsigned long key);
 
 /* For the worker that reads the hooks' records; bvol_lock is held. */
 
@@ -50,6 +52,7 @@ void bvol_session_logout(unsigned long key);
 /* A logout may have been missed: forget all, each comes back when it is met. */
 void bvol_session_forget(void);
 
+/* Those that are marked as gone, to be reaped once the queue is empty. */
 struct llist_node *bvol_session_gone(void);
 void bvol_session_reap(struct llist_node *gone);
 

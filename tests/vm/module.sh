@@ -149,7 +149,7 @@ test_relay() {
 	check "uid and pid can't be made up" seen uid "^reply uid=65534 pid=$pid "
 	check "a payload of 24576 bytes is taken" answers "big 24576" ^ok
 	check "a longer one is not" answers "big 24577" "error EMSGSIZE the payload is too long"
-	check "closing the client's socket ends its calls" wait_for 2 answers info pending-calls=0
+	check "closing the client's socket ends its calls" wait_for 30 answers info pending-calls=0
 	start client
 	for _ in {1..32}; do tell client "send 1 hang" >/dev/null; done
 	check "a client may wait for 32 calls, not for more" \
@@ -157,14 +157,14 @@ test_relay() {
 	check "they are counted" answers info pending-calls=32
 	start waiter
 	echo "call 1 hang" >&"${fds[waiter]}"
-	wait_for 2 answers info pending-calls=33
+	wait_for 30 answers info pending-calls=33
 	start=${EPOCHREALTIME/./}
 	kill -9 "${pids[daemon]}"
-	soon 5 waiter ^error
+	soon 30 waiter ^error
 	start=$((${EPOCHREALTIME/./} - start))
 	check "a dead daemon's callers hear of it within a second (after $((start / 1000)) ms)" \
 		eval 'seen waiter "error ECONNRESET bvold has gone" && [ $start -lt 1000000 ]'
-	check "all of them" wait_for 2 seen_exactly client "late error ECONNRESET" 32
+	check "all of them" wait_for 30 seen_exactly client "late error ECONNRESET" 32
 	stop client
 	stop waiter
 	check "nobody waits any more" answers info pending-calls=0
@@ -220,6 +220,7 @@ test_bad_messages() {
 }
 
 test_exports() {
+	local i
 	check "an export is registered" told daemon "add 1 101 1 ${iqn}one 1 0 33554432" ^ok
 	check "again: silently" told daemon "add 1 101 1 ${iqn}one 1 0 33554432" ^ok
 	check "its id with another volume" told daemon "add 1 102 1 ${iqn}one 1 0 33554432" "error EEXIST this export"
@@ -235,43 +236,61 @@ test_exports() {
 	check "once" told daemon "del 6" "error ENOENT no such export"
 	check "five are left, in order" eval '[ "$(ask exports | grep -oE "export id=[0-9]" | xargs)" = \
 		"export id=1 export id=2 export id=3 export id=4 export id=5" ]'
+	for i in {10..250}; do
+		echo "add $i $i 1 ${iqn}many$i 1 0 512" >&"${fds[daemon]}"
+	done
+	check "246 exports are listed" wait_for 20 eval '[ "$(ask exports | grep -c ^export)" = 246 ]'
+	start reader
+	echo "slow exports 2" >&"${fds[reader]}"
+	soon 30 reader ^resting
+	for i in {10..250}; do
+		echo "del $i" >&"${fds[daemon]}"
+	done
+	check "a change under a dump interrupts it" soon 30 reader "^(interrupted|export!)"
+	soon 30 reader ^ok
+	stop reader
+	check "and five are left" wait_for 20 eval '[ "$(ask exports | grep -c ^export)" = 5 ]'
 	check "listeners saw added, resized and removed" eval \
-		'soon 2 listener "export-removed.*export-id=6" &&
-		 seen_exactly listener "export-added.*export-id=1" 1 &&
-		 seen_exactly listener "export-resized.*export-id=1.*size=67108864" 1'
+		'soon 30 listener "export-removed.*export-id=6 " &&
+		 seen_exactly listener "export-added.*export-id=1 " 1 &&
+		 seen_exactly listener "export-resized.*export-id=1 .*size=67108864" 1'
+	echo 1 >/sys/kernel/tracing/events/bvol/bvol_event/enable
 	check "notify is logged and sent" eval 'told daemon "notify 14 running 42 half-done" ^ok &&
-		soon 2 listener "job-changed.*status=.running. progress=42 message=.half-done."'
+		soon 30 listener "job-changed.*status=.running. progress=42 message=.half-done."'
+	check "and traced" grep -q "bvol_event: [0-9]* job-changed export 0.*status .running. half-done" \
+		/sys/kernel/tracing/trace
+	echo 0 >/sys/kernel/tracing/events/bvol/bvol_event/enable
 }
 
 test_sessions() {
 	check "login" enter one
-	check "session-login names initiator, target, export and volume" soon 2 listener \
+	check "session-login names initiator, target, export and volume" soon 30 listener \
 		"session-login.*volume-id=101 export-id=1.*initiator='$initiator' target='${iqn}one'"
 	check "session-get has the session" answers sessions \
 		"session id=[0-9]+ status=0 fabric=1 initiator='$initiator' target='${iqn}one' export-id=1 volume-id=101"
 	check "export-get counts it" answers exports "export id=1 .* sessions=1"
 	check "the initiator reads" eval 'dd if="$(disk_of "${iqn}one")" of=/dev/null bs=1M count=8 iflag=direct'
 	check "logout" leave one
-	check "session-logout with the same session id" eval 'soon 2 listener session-logout &&
+	check "session-logout with the same session id" eval 'soon 30 listener session-logout &&
 		[ "$(grep -E "session-(login|logout)" "$t/listener.out" | grep -oE "session-id=[0-9]*" | uniq | wc -l)" = 1 ]'
 	check "no session is left" fails answers sessions "session id"
 	check "what an initiator asks at its login is no error" \
 		test "$(field exports command-errors 'id=1 ')" = 0
 	for _ in 1 2; do enter one && leave one; done >/dev/null 2>&1
-	soon 2 listener session-logout 3
+	soon 30 listener session-logout 3
 	check "one logout for each login" eval \
 		'seen_exactly listener session-login 3 && seen_exactly listener session-logout 3'
 }
 
 test_refusals() {
 	check "a stranger can't log in" refused one $secret stranger
-	check "login-failed: not authorized" soon 3 listener \
+	check "login-failed: not authorized" soon 30 listener \
 		"login-failed.*volume-id=101 export-id=1 initiator='${iqn}stranger' target='${iqn}one' reason=2 count=1"
 	check "nobody logs in with a wrong secret" refused two wrongwrongwrong
-	check "login-failed: authentication" soon 3 listener \
+	check "login-failed: authentication" soon 30 listener \
 		"login-failed.*export-id=2 initiator='$initiator' target='${iqn}two' reason=3"
 	check "an unknown target" refused none $secret
-	check "login-failed: unknown target" soon 3 listener \
+	check "login-failed: unknown target" soon 30 listener \
 		"login-failed.*initiator='$initiator' target='${iqn}none' reason=1"
 	for _ in 1 2 3; do refused one $secret stranger; done >/dev/null 2>&1
 	nap 2
@@ -292,7 +311,7 @@ test_command_errors() {
 		dd if="$disk" of=/dev/null bs=4k count=1 iflag=direct 2>/dev/null
 		nap 0.3
 	done
-	check "command-error" soon 5 listener "command-error.*volume-id=103 export-id=3.*scsi-status=2"
+	check "command-error" soon 30 listener "command-error.*volume-id=103 export-id=3.*scsi-status=2"
 	nap 2
 	check "events and the export count the same errors" \
 		test "$(total 'command-error.*export-id=3')" = "$(field exports command-errors 'id=3 ')"
@@ -306,10 +325,20 @@ test_other_fabrics() {
 		modprobe "$module"
 		mkdir -p "/sys/kernel/config/target/$fabric/$naa/tpgt_1"
 		echo "naa.600140500000000$id" >"/sys/kernel/config/target/$fabric/$naa/tpgt_1/nexus"
-		check "$fabric: login" soon 2 listener \
+		check "$fabric: login" soon 30 listener \
 			"session-login.*export-id=$id.*initiator='naa.600140500000000$id' target='$naa'"
 		echo NULL >"/sys/kernel/config/target/$fabric/$naa/tpgt_1/nexus"
-		check "$fabric: logout" soon 2 listener "session-logout.*export-id=$id"
+		check "$fabric: logout" soon 30 listener "session-logout.*export-id=$id"
+		for _ in {1..300}; do
+			echo "naa.600140500000000$id"
+			echo NULL
+		done | while read -r line; do
+			echo "$line" >"/sys/kernel/config/target/$fabric/$naa/tpgt_1/nexus"
+		done
+		check "$fabric: 300 more sessions" eval 'soon 10 listener "session-logout.*export-id=$id " 301 &&
+			seen_exactly listener "session-login.*export-id=$id" 301 && answers info lost=0'
+		check "$fabric: login and logout take turns" eval '[ "$(grep "session.*export-id=$id" "$t/listener.out" |
+			grep -oE "session-log(in|out)" | paste -sd" \n" | sort -u)" = "session-login session-logout" ]'
 		rmdir "/sys/kernel/config/target/$fabric"{"/$naa/tpgt_1","/$naa",}
 	done <<-END
 		loopback tcm_loop naa.5001405000000001 4
@@ -367,8 +396,8 @@ test_reload() {
 		--verify_backlog=64 >"$t/fio.log" 2>&1 &
 	io=$!
 	start reader
-	echo slow-events >&"${fds[reader]}"
-	soon 5 reader ^ok
+	echo "slow events 2" >&"${fds[reader]}"
+	soon 30 reader ^resting
 	check "a dump in flight keeps the module" fails rmmod bvol
 	stop reader
 	check "rmmod under I/O" wait_for 5 rmmod bvol
@@ -380,7 +409,7 @@ test_reload() {
 	tell listener listen >/dev/null
 	tell daemon "bind 3" >/dev/null
 	tell daemon "add 1 101 1 ${iqn}one 1 0 33554432" >/dev/null
-	check "the session is seen again at its next command" soon 3 listener \
+	check "the session is seen again at its next command" soon 30 listener \
 		"session-login.*initiator='$initiator' target='${iqn}one' message='(seen at its first command|logged in before.*)'"
 	nap 0.5
 	check "once" eval 'seen_exactly listener session-login 1 && answers sessions "session id.*${iqn}one"'
@@ -415,16 +444,16 @@ test_idle() {
 	tell daemon "add 1 101 1 ${iqn}one 1 0 33554432" >/dev/null
 	check "an idle session is not known" fails answers sessions "session id"
 	cat "$iscsi/${iqn}one/tpgt_1/dynamic_sessions" >/dev/null
-	check "but met when dynamic_sessions is read" wait_for 2 answers sessions "session id.*${iqn}one"
+	check "but met when dynamic_sessions is read" wait_for 30 answers sessions "session id.*${iqn}one"
 	tell daemon "del 1" >/dev/null
-	check "withdrawing the export ends its sessions first" eval 'soon 2 listener export-removed &&
+	check "withdrawing the export ends its sessions first" eval 'soon 30 listener export-removed &&
 		grep -oE "kind=(session-logout|export-removed)" "$t/listener.out" | xargs |
 		grep -q "kind=session-logout kind=export-removed"'
 	tell daemon "add 1 101 1 ${iqn}one 1 0 33554432" >/dev/null
-	check "and they come back with it" soon 2 listener \
+	check "and they come back with it" soon 30 listener \
 		"session-login.*message='logged in before the export was registered'"
 	leave one >/dev/null 2>&1
-	check "and end once" eval 'soon 2 listener session-logout 2; seen_exactly listener session-logout 2'
+	check "and end once" eval 'soon 30 listener session-logout 2; seen_exactly listener session-logout 2'
 }
 
 # LIO goes and comes while the module stays.
@@ -439,9 +468,9 @@ test_lio_reload() {
 	target one "$(backstore one)"
 	: >"$t/listener.out"
 	check "login after LIO was loaded again" enter one
-	check "is seen" soon 2 listener "session-login.*target='${iqn}one'"
+	check "is seen" soon 30 listener "session-login.*target='${iqn}one'"
 	check "logout" leave one
-	check "is seen, too" soon 2 listener "session-logout.*target='${iqn}one'"
+	check "is seen, too" soon 30 listener "session-logout.*target='${iqn}one'"
 	check "info misses nothing" eval 'fails answers info unavailable && answers info lost=0'
 }
 

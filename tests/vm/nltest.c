@@ -15,7 +15,7 @@
  *	send VERB PAYLOAD			don't
  *	big BYTES				a call of that size
  *	info, exports, sessions, events SINCE	print them
- *	slow-events				dump events, resting between portions
+ *	slow events|exports|sessions SECONDS	dump, resting after the first portion
  *	raw do|dump COMMAND [ATTR:TYPE=VALUE]...	whatever it is
  *	listen					print events from now on
  *	sleep SECONDS
@@ -418,39 +418,47 @@ static void big(char **arg)
 	transact(msg, ACK);
 }
 
-static void get(char **arg)
+static const struct {
+	const char *name;
+	uint8_t cmd;
+	int flags;
+} gets[] = {
+	{ "info", BVOL_CMD_INFO, 0 },
+	{ "exports", BVOL_CMD_EXPORT_GET, NLM_F_DUMP },
+	{ "sessions", BVOL_CMD_SESSION_GET, NLM_F_DUMP },
+	{ "events", BVOL_CMD_EVENT_GET, NLM_F_DUMP },
+};
+
+static struct nl_msg *get_message(const char *name)
 {
-	static const struct { const char *name; uint8_t cmd; int flags; } gets[] = {
-		{ "info", BVOL_CMD_INFO, 0 },
-		{ "exports", BVOL_CMD_EXPORT_GET, NLM_F_DUMP },
-		{ "sessions", BVOL_CMD_SESSION_GET, NLM_F_DUMP },
-		{ "events", BVOL_CMD_EVENT_GET, NLM_F_DUMP },
-	};
-	struct nl_msg *msg;
 	size_t i = 0;
 
-	while (strcmp(gets[i].name, arg[0]))
+	while (i < 3 && strcmp(gets[i].name, name))
 		i++;
-	msg = message(gets[i].cmd, NLM_F_ACK | gets[i].flags);
+	return message(gets[i].cmd, NLM_F_ACK | gets[i].flags);
+}
+
+static void get(char **arg)
+{
+	struct nl_msg *msg = get_message(arg[0]);
+
 	if (arg[1])
 		nla_put_u64(msg, BVOL_A_LOG_SINCE, strtoull(arg[1], NULL, 10));
 	transact(msg, ACK);
 }
 
-/* A dump that stays open: read one portion only, and rest. */
-static void slow_events(char **arg)
+/* While it rests, the dump stays open in the kernel. */
+static void slow(char **arg)
 {
-	uint32_t seq = post(message(BVOL_CMD_EVENT_GET, NLM_F_DUMP));
-	int rcvbuf = 4096;
+	uint32_t seq = post(get_message(arg[1]));
+	int got = receive(seq);
 
-	setsockopt(nl_socket_get_fd(sock), SOL_SOCKET, SO_RCVBUF, &rcvbuf, sizeof(rcvbuf));
-	receive(seq);
-	printf("ok\n");
+	printf("resting\n");
 	fflush(stdout);
-	sleep(1);
-	while (!(receive(seq) & ACK))
-		;
-	printf("end of the dump\n");
+	usleep((useconds_t)(atof(arg[2]) * 1e6));
+	while (!(got & ACK))
+		got |= receive(seq);
+	printf("ok\n");
 }
 
 static void raw(char **arg)
@@ -508,7 +516,7 @@ static const struct {
 	{ "bind", 1, bind_daemon }, { "add", 7, add }, { "del", 1, del },
 	{ "notify", 4, notify }, { "call", 2, call }, { "send", 2, call }, { "big", 1, big },
 	{ "info", 0, get }, { "exports", 0, get }, { "sessions", 0, get }, { "events", 0, get },
-	{ "slow-events", 0, slow_events }, { "raw", 2, raw }, { "listen", 0, listen_events },
+	{ "slow", 2, slow }, { "raw", 2, raw }, { "listen", 0, listen_events },
 	{ "sleep", 1, rest }, { "quit", 0, quit },
 };
 
