@@ -234,8 +234,8 @@ test_users() {
 	refuse "" mapped unshare -n bvolctl volume delete v2
 	refuse "" mapped unshare -n bvolctl info --transport netlink
 	refuse "root" nobody bvold
-	verdict "the state is not for everyone" fails nobody cat "$database"
-	verdict "nor in a namespace of his own" fails mapped cat "$database"
+	verdict "the state is not for everyone" fails nobody cat /var/lib/bvol/bvol.db
+	verdict "nor in a namespace of his own" fails mapped cat /var/lib/bvol/bvol.db
 }
 
 # Messages that no client of ours sends

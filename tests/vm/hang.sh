@@ -26,7 +26,7 @@ quick() {
 }
 
 volume_is() {
-	shows ".status == \"$2\"" volume show "$1"
+	[[ $(bvolctl volume show "$1" --json) == *"\"status\": \"$2\""* ]]
 }
 
 job_waits() {

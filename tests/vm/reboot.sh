@@ -8,7 +8,6 @@
 
 disk=/mnt
 state=$disk/bvol
-database=$state/bvol.db
 
 start() {
 	mount /dev/vdc $disk && bvold_start --state $state

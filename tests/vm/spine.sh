@@ -17,11 +17,11 @@ field() {
 }
 
 volume_is() {
-	shows ".status == \"$2\"" volume show "$1"
+	[[ $(bvolctl volume show "$1" --json) == *"\"status\": \"$2\""* ]]
 }
 
 used_is() {
-	shows ".data_used == $2" pool show "$1"
+	[[ $(bvolctl pool show "$1" --json) == *"\"data_used\": $2,"* ]]
 }
 
 size_is() {
