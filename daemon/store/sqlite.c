@@ -29,6 +29,7 @@
 #define LOG_SIZE 4194304
 #define TEXT(number) #number
 #define TEXT_OF(macro) TEXT(macro)
+#define LIMIT_LOG "PRAGMA journal_size_limit = " TEXT_OF(LOG_SIZE)
 
 struct sql_statement {
 	struct sql_statement *next;
@@ -256,7 +257,7 @@ static int configure(struct store *store, struct err *e)
 		"PRAGMA temp_store = MEMORY",
 		/* KiB; the whole of a node's state is seldom larger. */
 		"PRAGMA cache_size = -2048",
-		"PRAGMA journal_size_limit = " TEXT_OF(LOG_SIZE),
+		LIMIT_LOG,
 	};
 	int r;
 
