@@ -188,6 +188,18 @@ static void engine_forget(struct engine *engine)
 		change_commit(engine->change, NULL);
 }
 
+static void job_act(struct job *job)
+{
+	const struct job_flow *flow = job->flow;
+	struct err e = { 0 };
+	int r = flow->begin && job->step == flow->steps ? flow->begin(job, &e) : 0;
+
+	if (r < 0)
+		act_done(job, r, &e);
+	else if (workers_run(job->engine->workers, act_work, act_done, job) < 0)
+		act_done(job, -EAGAIN, &(struct err) { -EAGAIN, "no thread to be had" });
+}
+
 /* After the commit: do what job_advance() said. */
 static void job_go(struct job *job, int next)
 {
@@ -195,8 +207,7 @@ static void job_go(struct job *job, int next)
 	struct job *heir;
 
 	if (next == NEXT_ACT) {
-		if (workers_run(engine->workers, act_work, act_done, job) < 0)
-			act_done(job, -EAGAIN, &(struct err) { -EAGAIN, "no thread to be had" });
+		job_act(job);
 		return;
 	}
 	heir = lane_release(job);
@@ -371,7 +382,7 @@ int job_prepare(struct job *job, struct err *e)
 {
 	int r;
 
-	if (job->flow->apart || (!lane_held(job, job->step) && lane_try(job, job->step) < 0))
+	if (!lane_held(job, job->step) && lane_try(job, job->step) < 0)
 		return 0;
 	r = job_advance(job, e);
 	if (r < 0)

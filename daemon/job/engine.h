@@ -53,9 +53,14 @@ struct job_step {
 
 struct job_flow {
 	const char *kind;
+	/*
+	 * On the loop, before the first step's act, once the job is durable: what
+	 * has to be told beyond the store by then. Done again after a crash. May be
+	 * NULL.
+	 */
+	int (*begin)(struct job *job, struct err *e);
 	const struct job_step *steps;	/* name NULL at the end */
 	const struct job_step *undo;	/* may be NULL */
-	bool apart;	/* the first plan reaches beyond the store: the job has to be durable before */
 	/*
 	 * In the last transaction of a failed job. clean: the undo steps (if any)
 	 * went through. Returns 1 to begin again at the first step.

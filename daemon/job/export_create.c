@@ -9,7 +9,7 @@
 #include "fabric/fabric.h"
 #include "job/flow.h"
 
-static int plan_announce(struct job *job, struct action **ret, struct err *e)
+static int announce(struct job *job, struct err *e)
 {
 	_cleanup_export_ export = NULL;
 	int r = flow_export(job, &export, e);
@@ -52,9 +52,8 @@ static int failed(struct job *job, bool clean, struct err *e)
 
 const struct job_flow flow_export_create = {
 	.kind = "export-create",
-	.apart = true,
+	.begin = announce,
 	.steps = (const struct job_step[]) {
-		{ "announce", LANE_EXPORT, plan_announce, NULL },
 		{ "target", LANE_EXPORT, plan_target, done_target },
 		{ 0 },
 	},

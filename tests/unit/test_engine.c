@@ -14,7 +14,7 @@ static struct workers *workers;
 static char trace[256];
 static char fail_at;		/* the letter of the step that fails */
 static unsigned int stop_after;	/* letters after which the process "dies" */
-static unsigned int failed_calls, restarts;
+static unsigned int failed_calls, restarts, begun;
 static unsigned int jobs;	/* that have to end */
 static bool was_clean;
 
@@ -93,8 +93,16 @@ static int failed(struct job *job, bool clean, struct err *e)
 	return 1;
 }
 
-static struct job_flow flow = {
+static int begin(struct job *job, struct err *e)
+{
+	assert_false(store_in_transaction(change.store));
+	begun++;
+	return fail_at == 'A' ? err_set(e, -EIO, "it was not begun") : 0;
+}
+
+static const struct job_flow flow = {
 	.kind = "test",
+	.begin = begin,
 	.steps = (const struct job_step[]) {
 		{ "first", LANE_POOL, plan_a, NULL },
 		{ "middle", LANE_NONE, plan_none, NULL },
@@ -128,9 +136,8 @@ static int engine_setup(void **state)
 	engine = (struct engine) { .change = &change, .workers = workers, .loop = loop };
 	trace[0] = '\0';
 	fail_at = 0;
-	stop_after = failed_calls = restarts = 0;
+	stop_after = failed_calls = restarts = begun = 0;
 	jobs = 1;
-	flow.apart = false;
 	return 0;
 }
 
@@ -197,37 +204,35 @@ static void steps_run_in_order(void **state)
 	assert_null(engine.lanes);
 }
 
-static void assert_begun(bool apart, uint32_t status, const char *step)
-{
-	struct job *job;
-	struct bvol_job *row;
-
-	flow.apart = apart;
-	job = job_begin(1);
-	must(change_commit(&change, &err));
-	row = job_row(&job->row->id);
-	assert_int_equal(row->status, status);
-	if (step)
-		assert_string_equal(row->step, step);
-	else
-		assert_null(row->step);
-	bvol_free(&bvol_type_job, row);
-	trace[0] = '\0';
-	jobs = 1;
-	job_start(job);
-	must(loop_run(loop));
-	assert_string_equal(trace, "anb");
-	assert_null(engine.lanes);
-}
-
 static void the_first_intent_comes_with_the_job(void **state)
 {
-	assert_begun(false, BVOL_JOB_STATUS_RUNNING, "first");
+	struct job *job = job_begin(1);
+	struct bvol_job *row;
+
+	must(change_commit(&change, &err));
+	row = job_row(&job->row->id);
+	assert_int_equal(row->status, BVOL_JOB_STATUS_RUNNING);
+	assert_string_equal(row->step, "first");
+	bvol_free(&bvol_type_job, row);
+	assert_int_equal(begun, 0);
+	job_start(job);
+	assert_int_equal(begun, 1);
+	must(loop_run(loop));
+	assert_string_equal(trace, "anb");
+	assert_int_equal(begun, 1);
 }
 
-static void unless_it_has_to_come_later(void **state)
+static void what_cannot_begin_is_undone(void **state)
 {
-	assert_begun(true, BVOL_JOB_STATUS_QUEUED, NULL);
+	struct bvol_uuid id;
+
+	fail_at = 'A';
+	id = job_make(1);
+	must(loop_run(loop));
+	assert_string_equal(trace, "u");
+	assert_true(was_clean);
+	assert_job(&id, BVOL_JOB_STATUS_FAILED, "undo", "it was not begun");
+	assert_null(engine.lanes);
 }
 
 static void a_job_that_is_rolled_back_leaves_nothing(void **state)
@@ -379,7 +384,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		ENGINE_TEST(steps_run_in_order),
 		ENGINE_TEST(the_first_intent_comes_with_the_job),
-		ENGINE_TEST(unless_it_has_to_come_later),
+		ENGINE_TEST(what_cannot_begin_is_undone),
 		ENGINE_TEST(a_job_that_is_rolled_back_leaves_nothing),
 		ENGINE_TEST(a_failed_step_is_undone),
 		ENGINE_TEST(a_failed_plan_is_undone),
