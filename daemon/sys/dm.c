@@ -12,7 +12,8 @@
  *					RENAME of a device named by its name: those
  *					two are named by their uuid here
  *	size of the answer's buffer	grows in LIST alone, which never blocks:
- *					list_lock
+ *					list_lock. The others read the old or the new
+ *					number, and either serves them
  */
 #include <errno.h>
 #include <libdevmapper.h>

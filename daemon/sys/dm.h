@@ -37,6 +37,7 @@ int dm_create(const char *name, const char *uuid, const struct dm_target *target
 int dm_reload(const char *name, const struct dm_target *targets, size_t n, bool noflush,
 	      struct err *e);
 int dm_suspend(const char *name, struct err *e);
+/* Also drops a table that was loaded, but not swapped in. */
 int dm_resume(const char *name, struct err *e);
 /* 0 also when there is none; -EBUSY while it is open. */
 int dm_remove(const char *name, struct err *e);

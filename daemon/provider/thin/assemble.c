@@ -43,7 +43,7 @@ static void linear(struct dm_target *target, char params[PARAMS_MAX], uint64_t s
 	*target = (struct dm_target) { start, s->length / THIN_SECTOR, "linear", params };
 }
 
-int thin_assemble(const struct thin_ref *pool, const struct disks *disks, struct err *e)
+static int assemble(const struct thin_ref *pool, const struct disks *disks, struct err *e)
 {
 	uint32_t chunk = disks->disk[0].label.chunk_size / THIN_SECTOR;
 	char params[LABEL_DEVICES_MAX][PARAMS_MAX], words[PARAMS_MAX / 2];
@@ -67,6 +67,15 @@ int thin_assemble(const struct thin_ref *pool, const struct disks *disks, struct
 		 sectors / chunk / LOW_WATER_PART);
 	targets[0] = (struct dm_target) { 0, sectors / chunk * chunk, "thin-pool", params[0] };
 	return build(pool, THIN_POOL, targets, 1, words, &info, e);
+}
+
+int thin_assemble(const struct thin_ref *pool, const struct disks *disks, struct err *e)
+{
+	struct err inner = { 0 };
+	int code = assemble(pool, disks, &inner);
+
+	return code ? err_set(e, code, "pool %s does not start: %s; the kernel's log may say why",
+			      pool->name, inner.text) : 0;
 }
 
 int thin_dismantle(const struct thin_ref *pool, struct err *e)

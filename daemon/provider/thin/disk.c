@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -9,18 +10,16 @@
 #include <unistd.h>
 
 #include "provider/thin/disk.h"
-#include "provider/thin/kernel.h"
+#include "provider/thin/thin.h"
 #include "sys/blkid.h"
 #include "util/cleanup.h"
-
-#define PATH_MAX_HERE 255
 
 int disk_check_path(const char *path, struct err *e)
 {
 	size_t n = strlen(path);
 
-	if (n > PATH_MAX_HERE)
-		return err_set(e, -EINVAL, "a device's path has at most %d bytes", PATH_MAX_HERE);
+	if (n > DISK_PATH_MAX)
+		return err_set(e, -EINVAL, "a device's path has at most %d bytes", DISK_PATH_MAX);
 	for (const char *p = path; *p; p++)
 		if (*p <= ' ' || *p > '~')
 			return err_set(e, -EINVAL,
@@ -44,8 +43,9 @@ static bool is_ours(const struct disk *disk)
 }
 
 /* Opening something else than a block device might already do something, so look first. */
-static int open_node(struct disk *disk, bool exclusive, struct err *e)
+static int open_node(struct disk *disk, enum disk_use use, struct err *e)
 {
+	static const int flags[] = { O_RDONLY, O_RDWR, O_RDWR | O_EXCL };
 	const char *path = disk->path;
 	struct stat st;
 	int read_only;
@@ -54,7 +54,7 @@ static int open_node(struct disk *disk, bool exclusive, struct err *e)
 		return err_set(e, -errno, "cannot find device %s: %s", path, strerror(errno));
 	if (!S_ISBLK(st.st_mode))
 		return err_set(e, -ENOTBLK, "%s is not a block device", path);
-	disk->fd = open(path, O_RDWR | O_CLOEXEC | O_NOCTTY | (exclusive ? O_EXCL : 0));
+	disk->fd = open(path, flags[use] | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (disk->fd < 0 && errno == EBUSY)
 		return err_set(e, -EBUSY,
 			       "device %s is in use: it is mounted, or part of another device or pool",
@@ -66,19 +66,20 @@ static int open_node(struct disk *disk, bool exclusive, struct err *e)
 	if (ioctl(disk->fd, BLKGETSIZE64, &disk->size) || ioctl(disk->fd, BLKROGET, &read_only))
 		return err_set(e, -errno, "cannot ask device %s for its size: %s", path,
 			       strerror(errno));
-	if (read_only)
+	if (read_only && use != DISK_READ)
 		return err_set(e, -EROFS, "device %s is read-only", path);
 	disk->major = major(st.st_rdev);
 	disk->minor = minor(st.st_rdev);
 	return 0;
 }
 
-int disk_open(const char *path, bool exclusive, struct disk *ret, struct err *e)
+int disk_open(const char *path, enum disk_use use, struct disk *ret, struct err *e)
 {
 	int code;
 
-	*ret = (struct disk) { .path = path, .fd = -1 };
-	code = open_node(ret, exclusive, e);
+	*ret = (struct disk) { .fd = -1 };
+	snprintf(ret->path, sizeof(ret->path), "%s", path);
+	code = open_node(ret, use, e);
 	if (!code && ret->size < LABEL_COPY + LABEL_SIZE)
 		code = err_set(e, -ENOSPC, "device %s is too small for a pool", path);
 	if (!code && is_ours(ret))
@@ -100,6 +101,17 @@ void disk_close(struct disk *disk)
 	disk->fd = -1;
 }
 
+struct disks *disks_new(size_t n, struct err *e)
+{
+	struct disks *disks = thin_alloc(sizeof(*disks) + n * sizeof(*disks->disk), e);
+
+	for (size_t i = 0; disks && i < n; i++)
+		disks->disk[i].fd = -1;
+	if (disks)
+		disks->n = n;
+	return disks;
+}
+
 struct disks *disks_close(struct disks *disks)
 {
 	for (size_t i = 0; disks && i < disks->n; i++)
@@ -108,34 +120,84 @@ struct disks *disks_close(struct disks *disks)
 	return NULL;
 }
 
-int disks_open(char *const *paths, bool exclusive, struct disks **ret, struct err *e)
+/* Is it another one than those before it? */
+static int check_distinct(const struct disks *disks, size_t n, struct err *e)
+{
+	const struct disk *disk = &disks->disk[n];
+
+	for (size_t i = 0; i < n; i++)
+		if (disks->disk[i].major == disk->major && disks->disk[i].minor == disk->minor)
+			return err_set(e, -EINVAL, "%s and %s are the same device",
+				       disks->disk[i].path, disk->path);
+	return 0;
+}
+
+int disks_open(char *const *paths, enum disk_use use, struct disks **ret, struct err *e)
 {
 	struct disks *disks;
 	size_t n = 0;
-	int code;
+	int code = 0;
 
 	while (paths[n])
 		n++;
-	disks = calloc(1, sizeof(*disks) + n * sizeof(*disks->disk));
+	disks = disks_new(n, e);
 	if (!disks)
-		return err_set(e, -ENOMEM, "out of memory");
-	for (; disks->n < n; disks->n++) {
-		struct disk *disk = &disks->disk[disks->n];
-
-		code = disk_open(paths[disks->n], exclusive, disk, e);
-		for (size_t i = 0; !code && i < disks->n; i++)
-			if (disks->disk[i].major == disk->major &&
-			    disks->disk[i].minor == disk->minor)
-				code = err_set(e, -EINVAL, "%s and %s are the same device",
-					       disks->disk[i].path, disk->path);
-		if (code) {
-			disk_close(disk);
-			disks_close(disks);
-			return code;
-		}
+		return -ENOMEM;
+	for (size_t i = 0; !code && i < n; i++) {
+		code = disk_open(paths[i], use, &disks->disk[i], e);
+		if (!code)
+			code = check_distinct(disks, i, e);
 	}
-	*ret = disks;
-	return 0;
+	if (code)
+		disks_close(disks);
+	else
+		*ret = disks;
+	return code;
+}
+
+/* A device of this name in sysfs, where '!' stands for '/'. */
+static bool is_wanted(const char *name, const struct bvol_uuid *pool_id, uint32_t index,
+		      struct disk *ret)
+{
+	char path[DISK_PATH_MAX + 1];
+
+	if (snprintf(path, sizeof(path), "/dev/%s", name) >= (int)sizeof(path))
+		return false;
+	for (char *p = path; *p; p++)
+		if (*p == '!')
+			*p = '/';
+	if (disk_open(path, DISK_READ, ret, NULL))
+		return false;
+	if (disk_is_of(ret, pool_id) && ret->label.index == index)
+		return true;
+	disk_close(ret);
+	return false;
+}
+
+int disk_find(const struct bvol_uuid *pool_id, uint32_t index, struct disk *ret, struct err *e)
+{
+	DIR *dir = opendir("/sys/class/block");
+	struct dirent *entry;
+	int code = -ENODEV;
+	struct disk found;
+
+	while (dir && code != -EEXIST && (entry = readdir(dir))) {
+		if (entry->d_name[0] == '.' || !is_wanted(entry->d_name, pool_id, index, &found))
+			continue;
+		if (code == -ENODEV) {
+			*ret = found;
+			code = 0;
+			continue;
+		}
+		code = err_set(e, -EEXIST,
+			       "%s and %s have the same label; take the one that is a copy away",
+			       ret->path, found.path);
+		disk_close(&found);
+		disk_close(ret);
+	}
+	if (dir)
+		closedir(dir);
+	return code;
 }
 
 bool disk_is_of(const struct disk *disk, const struct bvol_uuid *pool_id)
@@ -163,7 +225,7 @@ int disk_check_free(const struct disk *disk, const struct bvol_uuid *pool_id, bo
 	code = blkid_probe_fd(disk->fd, what, sizeof(what), e);
 	if (code > 0 && !force)
 		return err_set(e, -EEXIST,
-			       "device %s carries something (%s); use force to overwrite it",
+			       "device %s carries something (%s); use --force to overwrite it",
 			       disk->path, what);
 	return code < 0 ? code : 0;
 }

@@ -7,8 +7,10 @@
 
 #include "provider/thin/label.h"
 
+#define DISK_PATH_MAX 255
+
 struct disk {
-	const char *path;	/* the caller's */
+	char path[DISK_PATH_MAX + 1];
 	int fd;
 	uint32_t major, minor;
 	uint64_t size;		/* bytes */
@@ -24,15 +26,25 @@ struct disks {
 /* Is path one that a pool may name? Looks at the text alone. */
 int disk_check_path(const char *path, struct err *e);
 
-/*
- * Open for reading and writing, and read the label. exclusive: -EBUSY while it
- * is mounted or has another user in the kernel, and keep it so until closed.
- */
-int disk_open(const char *path, bool exclusive, struct disk *ret, struct err *e);
-void disk_close(struct disk *disk);
+enum disk_use {
+	DISK_READ,
+	DISK_WRITE,
+	DISK_CLAIM,	/* -EBUSY while it is mounted or has another user in the kernel; keeps others out */
+};
 
+/* Open and read the label. */
+int disk_open(const char *path, enum disk_use use, struct disk *ret, struct err *e);
+void disk_close(struct disk *disk);
+/*
+ * Look through all block devices for the one with this number in the pool.
+ * -ENODEV without a sentence; -EEXIST: several say that they are it.
+ */
+int disk_find(const struct bvol_uuid *pool_id, uint32_t index, struct disk *ret, struct err *e);
+
+/* Room for n that are not open yet; NULL with a sentence (-ENOMEM). */
+struct disks *disks_new(size_t n, struct err *e);
 /* All devices of the list, which ends with NULL; -EINVAL when two are the same. */
-int disks_open(char *const *paths, bool exclusive, struct disks **ret, struct err *e);
+int disks_open(char *const *paths, enum disk_use use, struct disks **ret, struct err *e);
 struct disks *disks_close(struct disks *disks);
 
 /* Does the device carry this pool's label? */

@@ -92,7 +92,7 @@ static int claim(const struct pool_action *a, struct err *e)
 	_cleanup_disks_ struct disks *disks = NULL;
 	int code;
 
-	if ((code = disks_open(a->paths, true, &disks, e)) || (code = plan_labels(a, disks, e)))
+	if ((code = disks_open(a->paths, DISK_CLAIM, &disks, e)) || (code = plan_labels(a, disks, e)))
 		return code;
 	for (size_t i = 0; !code && i < disks->n; i++) {
 		if (disks->disk[i].found)
@@ -125,7 +125,7 @@ static int pool_create_act(struct action *action, struct err *e)
 {
 	struct pool_action *a = (struct pool_action *)action;
 	_cleanup_disks_ struct disks *disks = NULL;
-	int code = disks_open(a->paths, false, &disks, e);
+	int code = disks_open(a->paths, DISK_READ, &disks, e);
 
 	if (code)
 		return code;
@@ -133,7 +133,7 @@ static int pool_create_act(struct action *action, struct err *e)
 		return start(a, disks, e);
 	disks = disks_close(disks);
 	if ((code = thin_dismantle(&a->pool, e)) || (code = claim(a, e)) ||
-	    (code = disks_open(a->paths, false, &disks, e)) || (code = start(a, disks, e)))
+	    (code = disks_open(a->paths, DISK_WRITE, &disks, e)) || (code = start(a, disks, e)))
 		return code;
 	disks->disk[0].label.ready = true;
 	return label_write(disks->disk[0].fd, disks->disk[0].path, &disks->disk[0].label, e);
@@ -217,7 +217,7 @@ static int release(const struct pool_action *a, const char *path, struct err *e)
 	bool ours;
 	int code;
 
-	if (disk_open(path, false, &disk, &inner)) {
+	if (disk_open(path, DISK_READ, &disk, &inner)) {
 		log_warn("pool %s goes without erasing its label: %s", a->pool.name, inner.text);
 		return 0;
 	}
@@ -225,7 +225,7 @@ static int release(const struct pool_action *a, const char *path, struct err *e)
 	disk_close(&disk);
 	if (!ours)
 		return 0;
-	code = disk_open(path, true, &disk, e);
+	code = disk_open(path, DISK_CLAIM, &disk, e);
 	if (!code && disk_is_of(&disk, &a->pool.id))
 		code = label_erase(disk.fd, path, e);
 	disk_close(&disk);

@@ -2,8 +2,10 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "codec.h"
 #include "provider/thin/assemble.h"
 #include "provider/thin/thin.h"
 #include "sys/dm.h"
@@ -30,6 +32,7 @@ struct open_action {
 	struct action action;
 	struct thin_ref pool;
 	char **paths;
+	bool moved;	/* a path is not the database's any more */
 	struct thin_pool row;
 	bool has_op;
 	struct thin_op op;
@@ -91,10 +94,10 @@ static int wake_devices(const struct thin_ref *pool, struct err *e)
 	return dm_list(THIN_DM_PREFIX, wake_one, &wake, e);
 }
 
-static int check_label(const struct thin_ref *pool, const struct disks *disks, size_t i,
+/* Is it device number i of n of the pool, whole and usable? */
+static int check_label(const struct thin_ref *pool, const struct disk *disk, size_t i, size_t n,
 		       struct err *e)
 {
-	const struct disk *disk = &disks->disk[i];
 	const struct label *label = &disk->label;
 	char text[BVOL_UUID_TEXT];
 
@@ -107,11 +110,9 @@ static int check_label(const struct thin_ref *pool, const struct disks *disks, s
 	if (!disk_is_of(disk, &pool->id))
 		return err_set(e, -EUCLEAN, "device %s belongs to another pool, %s", disk->path,
 			       bvol_uuid_text(&label->pool_id, text));
-	if (label->index != i || label->count != disks->n ||
-	    label->chunk_size != disks->disk[0].label.chunk_size)
+	if (label->index != i || label->count != n)
 		return err_set(e, -EUCLEAN, "device %s is number %u of %u of pool %s, not %zu of %zu",
-			       disk->path, label->index + 1, label->count, pool->name, i + 1,
-			       disks->n);
+			       disk->path, label->index + 1, label->count, pool->name, i + 1, n);
 	if (disk->size < label->device_size)
 		return err_set(e, -EUCLEAN, "device %s has shrunk from %" PRIu64 " to %" PRIu64 " bytes",
 			       disk->path, label->device_size, disk->size);
@@ -120,15 +121,51 @@ static int check_label(const struct thin_ref *pool, const struct disks *disks, s
 	return 0;
 }
 
-static int assemble(const struct open_action *a, struct err *e)
+/* The kernel gives names to disks as they come, so what has the path may be another one today. */
+static int find_moved(struct open_action *a, size_t i, size_t n, struct disk *disk, struct err *e)
+{
+	char *path;
+	int code;
+
+	disk_close(disk);
+	code = disk_find(&a->pool.id, (uint32_t)i, disk, e);
+	if (code || (code = check_label(&a->pool, disk, i, n, e)))
+		return code;
+	path = strdup(disk->path);
+	if (!path)
+		return err_set(e, -ENOMEM, "out of memory");
+	log_notice("device %s of pool %s is %s now", a->paths[i], a->pool.name, path);
+	free(a->paths[i]);
+	a->paths[i] = path;
+	a->moved = true;
+	return 0;
+}
+
+static int open_disk(struct open_action *a, size_t i, size_t n, struct disk *disk, struct err *e)
+{
+	struct err why = { 0 };
+	int code = disk_open(a->paths[i], DISK_READ, disk, &why);
+
+	if (!code)
+		code = check_label(&a->pool, disk, i, n, &why);
+	if (!code || !find_moved(a, i, n, disk, e))
+		return 0;
+	return err_set(e, code, "%s", why.text);
+}
+
+static int assemble(struct open_action *a, struct err *e)
 {
 	struct disks *disks;
-	int code = disks_open(a->paths, false, &disks, e);
+	size_t n = 0;
+	int code = 0;
 
-	if (code)
-		return code;
-	for (size_t i = 0; !code && i < disks->n; i++)
-		code = check_label(&a->pool, disks, i, e);
+	while (a->paths[n])
+		n++;
+	disks = disks_new(n, e);
+	if (!disks)
+		return -ENOMEM;
+	for (size_t i = 0; !code && i < n; i++)
+		code = open_disk(a, i, n, &disks->disk[i], e);
 	if (!code)
 		code = thin_assemble(&a->pool, disks, e);
 	disks_close(disks);
@@ -189,11 +226,33 @@ static int open_act(struct action *action, struct err *e)
 	return settle(a, status.transaction_id, e);
 }
 
+static int record_paths(const struct open_action *a, struct store *store, struct err *e)
+{
+	const struct bvol_type *type = &bvol_type_pool;
+	const char *const *paths = (const char *const *)a->paths;
+	struct bvol_pool *pool;
+	void *obj;
+	size_t n = 0;
+	int code = store_get(store, type, &a->pool.id, &obj, e);
+
+	if (code)
+		return code;
+	pool = obj;
+	while (paths[n])
+		n++;
+	code = codec_set_list(type, pool, BVOL_A_POOL_DEVICES, paths, n);
+	code = code ? err_set(e, code, "out of memory") : store_update(store, type, pool, e);
+	bvol_free(type, pool);
+	return code;
+}
+
 static int open_commit(struct action *action, struct store *store, struct err *e)
 {
 	struct open_action *a = (struct open_action *)action;
 	int code = thin_row_put(store, &thin_type_pool, &a->row, e);
 
+	if (!code && a->moved)
+		code = record_paths(a, store, e);
 	if (!code)
 		code = thin_row_drop(store, &thin_type_op, &a->pool.id, e);
 	for (size_t i = 0; !code && i < a->n; i++) {

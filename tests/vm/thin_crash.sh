@@ -1,0 +1,130 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# thin_crash.sh - the thin provider dies in front of each change that it makes, and comes back.
+#
+#	tests/vm/run --disk 2G --disk 2G -- tests/vm/thin_crash.sh [TEST...]
+#
+# shellcheck disable=SC2317,SC2329,SC2016 # tests are called by their names; eval gets its text quoted
+# shellcheck source-path=SCRIPTDIR source=thinlib.sh
+. "$(dirname "$0")/thinlib.sh"
+
+# sweep REBOOT OPERATION... - crash at the first, the second, ... change; each time prepare, crash,
+# recover, and see that the operation, repeated, comes to the same end.
+sweep() {
+	local n reboots=$1
+	shift
+	for ((n = 1; n < 40; n++)); do
+		prepare || { echo "point $n: not prepared"; return 1; }
+		t_crash "$n" "$@"
+		case $? in
+		0) [ "$n" -gt 2 ]; return ;;
+		42) ;;
+		*) echo "point $n: not a crash"; return 1 ;;
+		esac
+		$reboots && ! reboot && { echo "point $n: no reboot"; return 1; }
+		come_back "$@" || { echo "point $n: not recovered"; return 1; }
+	done
+	return 1
+}
+
+come_back() {
+	t pool-open fast && recovered && still_there && t "$@" , check fast && fits && ends_well
+}
+
+# A check after the last operation printed nothing.
+fits() {
+	! grep -v '^nothing to do' "$scratch/out"
+}
+
+# What has to hold before the operation is repeated.
+recovered() {
+	consistent fast
+}
+
+# Pool fast with volume v, active, with known bytes, as each operation leaves it.
+begin_sweep() {
+	begin
+	t pool-create fast 65536 0 /dev/vda , create fast v $((64 * MIB)) , activate fast v $((64 * MIB)) &&
+		fill "$scratch/old" "$(device fast v)" count=16
+}
+
+prepare_with() {
+	t pool-open fast , activate fast v $((64 * MIB)) , "$@"
+}
+
+still_there() {
+	t activate fast v $((64 * MIB)) && equal "$scratch/old" "$(device fast v)" "$MIB" &&
+		writable "$(device fast v)"
+}
+
+test_pool() {
+	local n
+	local -a again=(pool-create fast 65536 1 /dev/vda /dev/vdb)
+	begin
+	mkfs.ext4 -qF /dev/vdb
+	for ((n = 1; n < 40; n++)); do
+		t_crash "$n" "${again[@]}" && break
+		[ $((n % 2)) = 0 ] || reboot
+		[ $((n % 3)) = 0 ] || check "a half-made pool is completed and works (point $n)" eval \
+			't "${again[@]}" , create fast v $MIB , pool-open fast , check fast , activate fast v $MIB , destroy fast v && fits'
+		check "and is destroyed (point $n)" eval 't pool-destroy fast && test -z "$(dm_name ^bvol-)"'
+	done
+	check "all points were tried" test "$n" -gt 10
+	for ((n = 1; n < 20; n++)); do
+		t "${again[@]}"
+		t_crash "$n" pool-destroy fast && break
+		check "a half-destroyed pool goes (point $n)" t pool-destroy fast
+	done
+	check "all points were tried" test "$n" -gt 4
+}
+
+test_create() {
+	begin_sweep
+	prepare() { prepare_with destroy fast c; }
+	ends_well() { t activate fast c $((8 * MIB)); }
+	check "create, then restart" sweep false create fast c $((8 * MIB))
+	check "create, then reboot" sweep true create fast c $((8 * MIB))
+	ends_well() { t activate fast c $((64 * MIB)) && equal "$scratch/old" "$(device fast c)" "$MIB"; }
+	check "snapshot, then restart" sweep false create fast c $((64 * MIB)) v
+	check "snapshot, then reboot" sweep true create fast c $((64 * MIB)) v
+	prepare() { prepare_with create fast c $((64 * MIB)) v , activate fast c $((64 * MIB)); }
+	ends_well() { prints 'nothing to do' destroy fast c; }
+	check "destroy, then restart" sweep false destroy fast c
+	check "destroy, then reboot" sweep true destroy fast c
+	check "nothing is left" eval 't destroy fast v && test "$(used fast)" = 0'
+}
+
+test_active() {
+	begin_sweep
+	prepare() { prepare_with create fast c $((64 * MIB)) , deactivate fast c; }
+	ends_well() { test -b "$(device fast c)" && t destroy fast c; }
+	check "activate, then restart" sweep false activate fast c $((64 * MIB))
+	check "activate, then reboot" sweep true activate fast c $((64 * MIB))
+	# The block device may have its new size or content before the database has it.
+	recovered() { true; }
+	prepare() { prepare_with create fast c $((64 * MIB)) , activate fast c $((64 * MIB)); }
+	ends_well() { test "$(blockdev --getsize64 "$(device fast c)")" = $((80 * MIB)) && t destroy fast c; }
+	check "extend, then restart" sweep false activate fast c $((80 * MIB))
+	prepare() {
+		prepare_with destroy fast c , destroy fast d , create fast c $((64 * MIB)) , \
+			create fast d $((64 * MIB)) v , activate fast c $((64 * MIB)) &&
+			fill "$scratch/new" "$(device fast c)" count=16
+	}
+	ends_well() {
+		t activate fast c $((64 * MIB)) , activate fast d $((64 * MIB)) &&
+			equal "$scratch/old" "$(device fast c)" "$MIB" &&
+			equal "$scratch/new" "$(device fast d)" "$MIB" && t destroy fast c , destroy fast d
+	}
+	check "exchange, then restart" sweep false exchange fast c d $((64 * MIB))
+	check "exchange, then reboot" sweep true exchange fast c d $((64 * MIB))
+	check "an exchange" eval 'prepare; t_crash 3 exchange fast c d $((64 * MIB)); test $? = 42'
+	check "that was swapped in" equal "$scratch/old" "$(device fast c)" "$MIB"
+	check "keeps what it shows from being destroyed" says EBUSY destroy fast d
+	check "given up, it goes back" t activate fast c $((64 * MIB))
+	check "to its own bytes" equal "$scratch/new" "$(device fast c)" "$MIB"
+	check "then it is destroyed" t destroy fast d , destroy fast c
+	recovered() { consistent fast; }
+}
+
+run_tests pool create active -- "$@"
