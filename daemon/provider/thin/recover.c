@@ -153,6 +153,24 @@ static int open_disk(struct open_action *a, size_t i, size_t n, struct disk *dis
 	return err_set(e, code, "%s", why.text);
 }
 
+/*
+ * Device-mapper lets several of its devices share a disk, so ask whether anyone
+ * has it before the pool is started; a running pool has it itself.
+ */
+static int check_unused(const struct thin_ref *pool, const struct disks *disks, struct err *e)
+{
+	char name[THIN_NAME_MAX];
+	struct dm_info_plain info;
+	struct disk claimed;
+	int code = dm_info(thin_name(&pool->id, THIN_META, name), &info, e);
+
+	for (size_t i = 0; !code && !info.exists && i < disks->n; i++) {
+		code = disk_open(disks->disk[i].path, DISK_CLAIM, &claimed, e);
+		disk_close(&claimed);
+	}
+	return code;
+}
+
 static int assemble(struct open_action *a, struct err *e)
 {
 	struct disks *disks;
@@ -166,7 +184,7 @@ static int assemble(struct open_action *a, struct err *e)
 		return -ENOMEM;
 	for (size_t i = 0; !code && i < n; i++)
 		code = open_disk(a, i, n, &disks->disk[i], e);
-	if (!code)
+	if (!code && !(code = check_unused(&a->pool, disks, e)))
 		code = thin_assemble(&a->pool, disks, e);
 	disks_close(disks);
 	return code;
