@@ -62,6 +62,9 @@ def rtslib(turn):
 
 def measure(daemon):
     bed.bvolctl("volume", "create", "exported", "--size", "1G", "--pool", "main")
+    # targetcli does not start without a system bus to ask for other backstores.
+    os.makedirs("/run/dbus", exist_ok=True)
+    bed.timed("dbus-daemon", "--system")
     for setting in SETTINGS:
         bed.timed("targetcli", "set", "global", setting)
     mine, one_by_one, in_batch = bed.alternate(SLOW_RUNS, ours, targetcli, batch)
