@@ -181,7 +181,7 @@ test_devices() {
 	pool_on /etc/passwd "/etc/passwd"
 	pool_on vdb vdb
 	pool_on /dev/../etc/passwd "device"
-	pool_on $'/dev/v\ndb' "path"
+	pool_on $'/dev/v\ndb' "line feed"
 	pool_on "/dev/$long" "255"
 	mapper=$(bvolctl volume show v2 --json | get .device)
 	pool_on "$mapper" "bvol"
