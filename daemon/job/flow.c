@@ -39,6 +39,14 @@ int flow_pool(struct job *job, struct bvol_pool **ret, const struct provider_ops
 				       (*ret)->provider);
 }
 
+int flow_placed_volume(struct job *job, struct bvol_volume **volume, struct bvol_pool **pool,
+		       const struct provider_ops **provider, struct err *e)
+{
+	int r = flow_volume(job, volume, e);
+
+	return r < 0 ? r : flow_pool(job, pool, provider, e);
+}
+
 int flow_destroy(struct job *job, const struct bvol_uuid *id, struct action **ret, struct err *e)
 {
 	const struct provider_ops *provider;
@@ -103,10 +111,8 @@ int flow_plan_activate(struct job *job, struct action **ret, struct err *e)
 	const struct provider_ops *provider;
 	_cleanup_volume_ volume = NULL;
 	_cleanup_pool_ pool = NULL;
-	int r = flow_volume(job, &volume, e);
+	int r = flow_placed_volume(job, &volume, &pool, &provider, e);
 
-	if (!r)
-		r = flow_pool(job, &pool, &provider, e);
 	if (r < 0)
 		return r;
 	return provider->activate(flow_store(job), pool, &volume->id, volume->size, ret, e);

@@ -39,6 +39,10 @@ int flow_export(struct job *job, struct bvol_export **ret, struct err *e);
 int flow_pool(struct job *job, struct bvol_pool **ret, const struct provider_ops **provider,
 	      struct err *e);
 
+/* The volume, and the pool that it lies in. Both are the caller's to free, after an error too. */
+int flow_placed_volume(struct job *job, struct bvol_volume **volume, struct bvol_pool **pool,
+		       const struct provider_ops **provider, struct err *e);
+
 static inline struct change *flow_change(struct job *job)
 {
 	return job->engine->change;

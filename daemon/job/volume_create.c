@@ -12,11 +12,8 @@ static int plan_create(struct job *job, struct action **ret, struct err *e)
 	const struct bvol_uuid *origin = NULL;
 	_cleanup_volume_ volume = NULL;
 	_cleanup_pool_ pool = NULL;
-	int r;
+	int r = flow_placed_volume(job, &volume, &pool, &provider, e);
 
-	r = flow_volume(job, &volume, e);
-	if (!r)
-		r = flow_pool(job, &pool, &provider, e);
 	if (r < 0)
 		return r;
 	if (bvol_has(volume, BVOL_A_VOLUME_SNAPSHOT_ID))

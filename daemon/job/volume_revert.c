@@ -12,11 +12,8 @@ static int plan_copy(struct job *job, struct action **ret, struct err *e)
 	const struct provider_ops *provider;
 	_cleanup_volume_ volume = NULL;
 	_cleanup_pool_ pool = NULL;
-	int r;
+	int r = flow_placed_volume(job, &volume, &pool, &provider, e);
 
-	r = flow_volume(job, &volume, e);
-	if (!r)
-		r = flow_pool(job, &pool, &provider, e);
 	if (r < 0)
 		return r;
 	return provider->create(flow_store(job), pool, &job->row->id, volume->size,
@@ -28,11 +25,8 @@ static int plan_exchange(struct job *job, struct action **ret, struct err *e)
 	const struct provider_ops *provider;
 	_cleanup_volume_ volume = NULL;
 	_cleanup_pool_ pool = NULL;
-	int r;
+	int r = flow_placed_volume(job, &volume, &pool, &provider, e);
 
-	r = flow_volume(job, &volume, e);
-	if (!r)
-		r = flow_pool(job, &pool, &provider, e);
 	if (r < 0)
 		return r;
 	return provider->exchange(flow_store(job), pool, &volume->id, &job->row->id, volume->size,
