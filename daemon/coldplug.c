@@ -256,6 +256,17 @@ static void volumes_done(struct batch *b)
 	batch_run(b, "bringing exports up", plan_exports, exports_done);
 }
 
+/* A block device is wanted for an export; one that is there is set right. */
+static int volume_wanted(struct batch *b, const struct bvol_volume *volume, bool *ret, struct err *e)
+{
+	_cleanup_export_ export = NULL;
+	char node[32];
+	int r = volume_export(&b->manager->service, &volume->id, &export, e);
+
+	*ret = export;
+	return r < 0 || export ? r : b->provider->device(&volume->id, node, ret);
+}
+
 /* Volumes that a job works on are left to that job, which knows what it was at. */
 static int plan_volume(void *obj, void *data)
 {
@@ -263,6 +274,7 @@ static int plan_volume(void *obj, void *data)
 	struct batch *b = data;
 	struct action *action = NULL;
 	struct err e = { 0 };
+	bool wanted;
 	int r;
 
 	switch (volume->status) {
@@ -274,10 +286,12 @@ static int plan_volume(void *obj, void *data)
 	default:
 		return 0;
 	}
-	r = b->provider->activate(b->manager->service.store, b->pool, &volume->id, volume->size,
-				  &action, &e);
+	r = volume_wanted(b, volume, &wanted, &e);
+	if (!r && wanted)
+		r = b->provider->activate(b->manager->service.store, b->pool, &volume->id,
+					  volume->size, &action, &e);
 	if (r < 0) {
-		log_err("volume %s: %s", volume->name, e.text);
+		log_err("volume %s: %s", volume->name, e.code ? e.text : strerror(-r));
 		b->manager->failed++;
 		return 0;
 	}

@@ -192,8 +192,11 @@ static void job_act(struct job *job)
 {
 	const struct job_flow *flow = job->flow;
 	struct err e = { 0 };
-	int r = flow->begin && job->step == flow->steps ? flow->begin(job, &e) : 0;
+	int r = 0;
 
+	if (flow->begin && !job->begun && !job_undoing(job))
+		r = flow->begin(job, &e);
+	job->begun = r == 0;
 	if (r < 0)
 		act_done(job, r, &e);
 	else if (workers_run(job->engine->workers, act_work, act_done, job) < 0)

@@ -40,6 +40,7 @@ struct job {
 	struct job *next_in_lane;
 	struct lane *lane;
 	int next;		/* what job_prepare() found to be next, 0: nothing was prepared */
+	bool begun;		/* the workflow's begin() went through */
 	struct err err;		/* why it failed, kept while it is undone */
 };
 
@@ -54,9 +55,8 @@ struct job_step {
 struct job_flow {
 	const char *kind;
 	/*
-	 * On the loop, before the first step's act, once the job is durable: what
-	 * has to be told beyond the store by then. Done again after a crash. May be
-	 * NULL.
+	 * On the loop, before the first act, once the job is durable: what has to be
+	 * told beyond the store by then. Done again after a crash. May be NULL.
 	 */
 	int (*begin)(struct job *job, struct err *e);
 	const struct job_step *steps;	/* name NULL at the end */

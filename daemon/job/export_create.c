@@ -2,7 +2,8 @@
 /*
  * Let an initiator reach a volume. The module hears of the export before the
  * target exists, so that not even the first login is missed. An export that
- * can't be made leaves nothing.
+ * can't be made leaves nothing but, perhaps, the volume's block device, which
+ * appears here and stays until the volume is deleted or the node starts again.
  */
 #include <errno.h>
 
@@ -15,6 +16,15 @@ static int announce(struct job *job, struct err *e)
 	int r = flow_export(job, &export, e);
 
 	return r < 0 ? r : job->engine->hooks.announce(export, job->engine->hooks.data, e);
+}
+
+/* In the export's lane: it reads the pool's metadata, and while it runs nothing resizes the volume. */
+static int plan_activate(struct job *job, struct action **ret, struct err *e)
+{
+	bool active;
+	int r = flow_active(job, &active, e);
+
+	return r < 0 || active ? r : flow_plan_activate(job, ret, e);
 }
 
 static int plan_target(struct job *job, struct action **ret, struct err *e)
@@ -54,6 +64,7 @@ const struct job_flow flow_export_create = {
 	.kind = "export-create",
 	.begin = announce,
 	.steps = (const struct job_step[]) {
+		{ "activate", LANE_EXPORT, plan_activate, NULL },
 		{ "target", LANE_EXPORT, plan_target, done_target },
 		{ 0 },
 	},

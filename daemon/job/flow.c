@@ -47,6 +47,18 @@ int flow_placed_volume(struct job *job, struct bvol_volume **volume, struct bvol
 	return r < 0 ? r : flow_pool(job, pool, provider, e);
 }
 
+int flow_active(struct job *job, bool *ret, struct err *e)
+{
+	const struct provider_ops *provider;
+	_cleanup_pool_ pool = NULL;
+	char node[32];
+	int r = flow_pool(job, &pool, &provider, e);
+
+	if (!r)
+		r = provider->device(&job->row->volume_id, node, ret);
+	return r < 0 ? err_set(e, r, "can't tell whether the volume is active") : 0;
+}
+
 int flow_destroy(struct job *job, const struct bvol_uuid *id, struct action **ret, struct err *e)
 {
 	const struct provider_ops *provider;

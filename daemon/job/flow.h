@@ -43,6 +43,9 @@ int flow_pool(struct job *job, struct bvol_pool **ret, const struct provider_ops
 int flow_placed_volume(struct job *job, struct bvol_volume **volume, struct bvol_pool **pool,
 		       const struct provider_ops **provider, struct err *e);
 
+/* Has the job's volume a block device on this node? */
+int flow_active(struct job *job, bool *ret, struct err *e);
+
 static inline struct change *flow_change(struct job *job)
 {
 	return job->engine->change;

@@ -2,7 +2,9 @@
 /*
  * Create a volume, empty or from a snapshot. Quota, capacity and the entry
  * were reserved in the transaction that made the job. A pool that fails is
- * left without a trace, and the job begins again on the next one.
+ * left without a trace, and the job begins again on the next one. The volume's
+ * block device appears with its first export: what nobody uses is not there for
+ * the node's own programs to look into.
  */
 #include "job/flow.h"
 
@@ -21,7 +23,7 @@ static int plan_create(struct job *job, struct action **ret, struct err *e)
 	return provider->create(flow_store(job), pool, &volume->id, volume->size, origin, ret, e);
 }
 
-static int done_activate(struct job *job, struct err *e)
+static int done_create(struct job *job, struct err *e)
 {
 	return flow_set_volume(job, BVOL_VOLUME_STATUS_AVAILABLE, NULL, e);
 }
@@ -42,8 +44,7 @@ static int failed(struct job *job, bool clean, struct err *e)
 const struct job_flow flow_volume_create = {
 	.kind = "volume-create",
 	.steps = (const struct job_step[]) {
-		{ "create", LANE_POOL, plan_create, NULL },
-		{ "activate", LANE_POOL, flow_plan_activate, done_activate },
+		{ "create", LANE_POOL, plan_create, done_create },
 		{ 0 },
 	},
 	.undo = (const struct job_step[]) {

@@ -19,6 +19,15 @@ static int announce_export(void *obj, void *data)
 	return r < 0 ? r : job->engine->hooks.announce(export, job->engine->hooks.data, &e);
 }
 
+/* A volume without a block device gets the new size when it is given one. */
+static int plan_resize(struct job *job, struct action **ret, struct err *e)
+{
+	bool active;
+	int r = flow_active(job, &active, e);
+
+	return r < 0 || !active ? r : flow_plan_activate(job, ret, e);
+}
+
 /* The exports serve the new size already: LIO asks the block device. Tell who listens. */
 static int done_resize(struct job *job, struct err *e)
 {
@@ -52,7 +61,7 @@ static int failed(struct job *job, bool clean, struct err *e)
 const struct job_flow flow_volume_extend = {
 	.kind = "volume-extend",
 	.steps = (const struct job_step[]) {
-		{ "resize", LANE_POOL, flow_plan_activate, done_resize },
+		{ "resize", LANE_POOL, plan_resize, done_resize },
 		{ 0 },
 	},
 	.failed = failed,

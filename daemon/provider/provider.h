@@ -76,7 +76,7 @@ struct provider_ops {
 			struct err *e);
 	int (*deactivate)(struct store *store, const struct bvol_pool *pool,
 			  const struct bvol_uuid *id, struct action **ret, struct err *e);
-	/* a and b change places: content moves, ids and block devices stay. a is active, b is not. */
+	/* a and b change places: content moves, ids and block devices stay. b is not active. */
 	int (*exchange)(struct store *store, const struct bvol_pool *pool, const struct bvol_uuid *a,
 			const struct bvol_uuid *b, uint64_t size, struct action **ret,
 			struct err *e);

@@ -281,6 +281,18 @@ int verb_volume_delete(struct call *call)
 			    BVOL_VOLUME_STATUS_DELETING);
 }
 
+/* While an export is made its volume is given a block device, of the size that it has then. */
+static int no_export_in_the_making(struct call *call, const struct bvol_volume *volume)
+{
+	_cleanup_export_ export = NULL;
+	int r = volume_export(call->service, &volume->id, &export, &call->err);
+
+	if (!r && export && export->status == BVOL_EXPORT_STATUS_CREATING)
+		r = err_set(&call->err, -EBUSY,
+			    "volume %s is just being exported; extend it when that is done", volume->name);
+	return r;
+}
+
 int verb_volume_extend(struct call *call)
 {
 	struct service *service = call->service;
@@ -301,6 +313,8 @@ int verb_volume_extend(struct call *call)
 		r = err_set(&call->err, -EINVAL,
 			    "volume %s has %llu bytes; extend it to more than that",
 			    volume->name, (unsigned long long)volume->size);
+	if (!r)
+		r = no_export_in_the_making(call, volume);
 	if (r < 0)
 		return r;
 	/* Checked against what this loop alone changes; the new size is written in one step. */

@@ -183,7 +183,7 @@ test_devices() {
 	pool_on /dev/../etc/passwd "device"
 	pool_on $'/dev/v\ndb' "line feed"
 	pool_on "/dev/$long" "255"
-	mapper=$(bvolctl volume show v2 --json | get .device)
+	mapper=$(device_of v2)
 	pool_on "$mapper" "bvol"
 	for mapper in /dev/mapper/bvol-*; do
 		pool_on "$mapper" ""
@@ -289,9 +289,9 @@ test_full() {
 	need "a pool of 256 MiB" bvolctl pool create tiny /dev/mapper/disk
 	need "a volume as large" bvolctl volume create big --size 200M --pool tiny
 	need "and another" bvolctl volume create more --size 200M --pool tiny
-	node=$(bvolctl volume show big --json | get .device)
+	node=$(device_of big)
 	dd if=/dev/zero of="$node" bs=1M oflag=direct status=none
-	node=$(bvolctl volume show more --json | get .device)
+	node=$(device_of more)
 	verdict "writing ends when the pool is full" fails dd if=/dev/zero of="$node" bs=1M oflag=direct
 	refuse "tiny" bvolctl volume create v3 --size 64M --pool tiny
 	refuse "tiny" bvolctl snapshot create big s2

@@ -63,10 +63,6 @@ volume_c() {
 	[ "$(blockdev --getsize64 "$node")" = $(($1 * mib)) ] && holds "$node" 0 "$2"
 }
 
-device_of() {
-	bvolctl volume show "$1" | sed -n 's/^device: //p'
-}
-
 exported() {
 	has export c "status: available" && compgen -G "/sys/kernel/config/target/iscsi/iqn.*" >/dev/null
 }
@@ -106,13 +102,13 @@ untouched() {
 	esac
 }
 
-# As many dm devices as there have to be: three a pool, one a volume.
+# As many dm devices as there have to be: three a pool, one a volume that has been exported.
 devices() {
 	local pools volumes found
-	mapfile -t pools < <(bvolctl pool list)
-	mapfile -t volumes < <(bvolctl volume list)
+	pools=$(bvolctl pool list --json | get length)
+	volumes=$(bvolctl volume list --json | get 'map(select(.device)) | length')
 	found=$(dmsetup ls)
-	[ "$(wc -l <<<"$found")" = $((3 * (${#pools[@]} - 1) + ${#volumes[@]} - 1)) ] ||
+	[ "$(wc -l <<<"$found")" = $((3 * pools + volumes)) ] ||
 		{ echo "wrong dm devices:" && echo "$found" && false; }
 }
 

@@ -10,7 +10,7 @@
 #	Answers		get, shows, settled, same, expect_fail
 #	Events		events_start, event_seen
 #	Initiator	iscsi_start, login, logout, disk_of, sessions_of
-#	Bytes		pattern, holds, zeros
+#	Bytes		device_of, pattern, holds, zeros
 set -u
 shopt -s globstar
 
@@ -256,6 +256,13 @@ find_disk() {
 # pattern FILE MIB - that many MiB that compress to nothing less.
 pattern() {
 	dd if=/dev/urandom of="$1" bs=1M count="$2" status=none
+}
+
+# device_of VOLUME - its block device, which it has from its first export on.
+device_of() {
+	bvolctl volume show "$1" --json | jq -e .device >/dev/null ||
+		{ bvolctl export create "$1" --initiator "$initiator" && bvolctl export delete "$1"; } >/dev/null
+	bvolctl volume show "$1" --json | get .device
 }
 
 # holds DEVICE MIB FILE - FILE lies there at this offset; past the page cache where it can be stale.

@@ -74,7 +74,7 @@ after() {
 	check "and finds its bytes" holds "$device" 0 $disk/p2
 	check "the other export is there" exported v2
 	check "a volume from the snapshot has the snapshot's bytes" bvolctl volume create v3 --snapshot s1
-	device=$(bvolctl volume show v3 --json | get .device)
+	device=$(device_of v3)
 	check "all of them" holds "$device" 0 $disk/p1
 	check "sessions are seen" wait_for 5 shows 'length == 2' session list
 	check "volumes are in-use" wait_for 5 shows 'map(select(.status == "in-use")) | length == 2' volume list

@@ -150,7 +150,7 @@ struct bvol_volume {
 	struct bvol_uuid pool_id;
 	struct bvol_uuid snapshot_id;	/* Snapshot it was created from. */
 	char *project;
-	char *device;	/* Node of the active thin device on its storage node. */
+	char *device;	/* Node of the thin device on its storage node, from the first export on. */
 	char *error;	/* Why the status is an error. */
 	uint64_t created_at;
 	uint64_t updated_at;
