@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -422,7 +423,7 @@ static bool holds_ours(const char *path)
 }
 
 /* In the order of their names, because "acls" has to go before the "lun" that it maps. */
-static int remove_children(struct configfs *c, const char *path, struct err *e)
+int configfs_empty(struct configfs *c, const char *path, struct err *e)
 {
 	_cleanup_(configfs_list_freep) char **names = NULL;
 	char child[CONFIGFS_PATH];
@@ -448,15 +449,46 @@ int configfs_remove(struct configfs *c, const char *path, struct err *e)
 		if (!unlinkat(c->root, path, 0) || errno == ENOENT)
 			return 0;
 	} else if (errno == EPERM) {
-		return holds_ours(path) ? remove_children(c, path, e) : 0;
+		return holds_ours(path) ? configfs_empty(c, path, e) : 0;
 	} else if (errno == ENOTEMPTY) {
-		r = remove_children(c, path, e);
+		r = configfs_empty(c, path, e);
 		if (r < 0)
 			return r;
 		if (!unlinkat(c->root, path, AT_REMOVEDIR) || errno == ENOENT)
 			return 0;
 	}
 	return err_set(e, -errno, "the kernel does not let go of %s: %s", path, strerror(errno));
+}
+
+struct removal {
+	struct configfs *c;
+	const char *path;
+	struct err err;
+	int result;
+};
+
+static void *remove_work(void *data)
+{
+	struct removal *removal = data;
+
+	removal->result = configfs_remove(removal->c, removal->path, &removal->err);
+	return NULL;
+}
+
+int configfs_remove_both(struct configfs *c, const char *a, const char *b, struct err *e)
+{
+	struct removal removal = { .c = c, .path = b };
+	pthread_t thread;
+	bool alone = pthread_create(&thread, NULL, remove_work, &removal);
+	int r = configfs_remove(c, a, e);
+
+	if (alone)
+		remove_work(&removal);
+	else
+		pthread_join(thread, NULL);
+	if (removal.result < 0)
+		err_set(e, removal.result, "%s", removal.err.text);
+	return r < 0 ? r : removal.result;
 }
 
 int configfs_mount(struct err *e)

@@ -109,6 +109,10 @@ char **configfs_list_free(char **names);
  * Unlinking a LUN ends when the last of its I/O has.
  */
 int configfs_remove(struct configfs *c, const char *path, struct err *e);
+/* Remove what was made inside a directory, and leave the directory. */
+int configfs_empty(struct configfs *c, const char *path, struct err *e);
+/* configfs_remove() of two that don't hold each other, at once: each waits a while for the kernel. */
+int configfs_remove_both(struct configfs *c, const char *a, const char *b, struct err *e);
 /* Mount configfs at its usual place unless it is there. */
 int configfs_mount(struct err *e);
 

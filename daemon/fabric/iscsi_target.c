@@ -135,8 +135,11 @@ static int path_of(const char *template, const struct vars *v, char path[CONFIGF
 	return r < 0 ? err_set(e, r, "a name in %s is not fit for configfs", template) : 0;
 }
 
-/* Ends the sessions and waits until they have; new logins find no portal group. */
-static int disable(struct configfs *c, const char *target, struct err *e)
+/*
+ * Ends the sessions and waits until they have; new logins find no portal group.
+ * Then the groups are emptied, which waits until the LUN's I/O has ended.
+ */
+static int close_groups(struct configfs *c, const char *target, struct err *e)
 {
 	_cleanup_(configfs_list_freep) char **names = NULL;
 	char tpg[CONFIGFS_PATH], path[CONFIGFS_PATH], enabled[8];
@@ -155,6 +158,8 @@ static int disable(struct configfs *c, const char *target, struct err *e)
 			r = 0;
 		else if (r == 0 && strcmp(enabled, "0"))
 			r = configfs_write(c, path, "0", e);
+		if (r >= 0)
+			r = configfs_empty(c, tpg, e);
 	}
 	return r;
 }
@@ -167,11 +172,9 @@ static int tear_down(struct configfs *c, const struct vars *v, struct err *e)
 	if (r >= 0)
 		r = path_of(BACKSTORE, v, backstore, e);
 	if (r >= 0)
-		r = disable(c, target, e);
+		r = close_groups(c, target, e);
 	if (r >= 0)
-		r = configfs_remove(c, target, e);
-	if (r >= 0)
-		r = configfs_remove(c, backstore, e);
+		r = configfs_remove_both(c, target, backstore, e);
 	return r;
 }
 
