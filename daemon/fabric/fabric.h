@@ -54,7 +54,10 @@ struct fabric_ops {
 	/* Compare every export given with the kernel's state; extra ones carry our prefix. */
 	int (*check)(const struct fabric_config *config, struct bvol_export *const *exports,
 		     const char *const *nodes, struct fabric_check **ret, struct err *e);
-	/* Sessions of these exports as configfs shows them, for nodes without the module. */
+	/*
+	 * Sessions of these exports as configfs shows them, for nodes without the
+	 * module. One that was loaded later learns of idle sessions by it.
+	 */
 	int (*sessions)(struct bvol_export *const *exports, struct fabric_sessions **ret,
 			struct err *e);
 };

@@ -511,6 +511,7 @@ static int act_sessions(struct action *action, struct err *e)
 	int r = configfs_open(CONFIGFS_ROOT, NULL, &c, e);
 
 	for (i = 0; r >= 0 && i < l->n; i++) {
+		iscsi_target_recall(c, l->exports[i]);
 		initiator = l->exports[i]->initiators;
 		for (; r >= 0 && initiator && *initiator; initiator++) {
 			r = iscsi_target_session(c, l->exports[i], *initiator, text, sizeof(text),

@@ -354,6 +354,17 @@ int iscsi_target_compare(struct configfs *c, const struct bvol_export *export, c
 	return r ? r : find_extras(c, export, &v, report_extra, &reporter, e);
 }
 
+/* What it shows is of no interest here: the module sees that it is read. */
+void iscsi_target_recall(struct configfs *c, const struct bvol_export *export)
+{
+	char path[CONFIGFS_PATH], text[2];
+	struct vars v;
+
+	vars_init(&v, export, NULL);
+	if (!path_of(TPG "/dynamic_sessions", &v, path, NULL))
+		configfs_read(c, path, text, sizeof(text), NULL);
+}
+
 int iscsi_target_session(struct configfs *c, const struct bvol_export *export,
 			 const char *initiator, char *buf, size_t len, struct err *e)
 {

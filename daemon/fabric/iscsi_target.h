@@ -30,6 +30,8 @@ int iscsi_target_remove(struct configfs *c, const struct bvol_export *export, st
 /* See configfs_compare(). device: NULL when it is not known. */
 int iscsi_target_compare(struct configfs *c, const struct bvol_export *export, const char *device,
 			 configfs_each each, void *data, struct err *e);
+/* Let the module, if it is younger than the target's sessions, see them. */
+void iscsi_target_recall(struct configfs *c, const struct bvol_export *export);
 /* The kernel's account of an initiator's session; -ENOENT without a sentence. */
 int iscsi_target_session(struct configfs *c, const struct bvol_export *export,
 			 const char *initiator, char *buf, size_t len, struct err *e);

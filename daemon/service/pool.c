@@ -146,9 +146,9 @@ static int pool_empty(struct call *call, const struct bvol_pool *pool)
 		r = store_count(store, &bvol_type_snapshot, snapshots, &n_snapshots, &call->err);
 	if (!r && (n_volumes || n_snapshots))
 		r = err_set(&call->err, -EBUSY,
-			    "pool %s has %llu volumes and %llu snapshots; delete them first",
-			    pool->name, (unsigned long long)n_volumes,
-			    (unsigned long long)n_snapshots);
+			    "pool %s has %llu volume%s and %llu snapshot%s; delete them first",
+			    pool->name, (unsigned long long)n_volumes, n_volumes == 1 ? "" : "s",
+			    (unsigned long long)n_snapshots, n_snapshots == 1 ? "" : "s");
 	return r;
 }
 

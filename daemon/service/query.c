@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Verbs that only look: jobs, sessions, the daemon itself. */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "fabric/fabric.h"
 #include "service/service.h"
 
 int verb_job_list(struct call *call)
@@ -25,97 +23,6 @@ int verb_job_list(struct call *call)
 		r = call_add(call, BVOL_A_RESPONSE_JOB, &bvol_type_job, job);
 	bvol_free(&bvol_type_job, job);
 	return r;
-}
-
-static int add_session(const void *obj, void *data)
-{
-	return call_add(data, BVOL_A_RESPONSE_SESSION, &bvol_type_session, obj);
-}
-
-/* Without the module: what configfs shows, read by a worker. */
-struct session_read {
-	struct call *call;
-	struct fabric_sessions *sessions;
-	struct bvol_export **exports;
-	size_t n;
-};
-
-static void session_read_free(struct session_read *read)
-{
-	size_t i;
-
-	if (read->sessions)
-		read->sessions->action.free(&read->sessions->action);
-	for (i = 0; i < read->n; i++)
-		bvol_free(&bvol_type_export, read->exports[i]);
-	free(read->exports);
-	free(read);
-}
-
-static int session_work(void *data, struct err *e)
-{
-	struct session_read *read = data;
-
-	return read->sessions->action.act(&read->sessions->action, e);
-}
-
-static void session_done(void *data, int result, const struct err *why)
-{
-	struct session_read *read = data;
-	struct call *call = read->call;
-	size_t i;
-
-	if (result < 0)
-		call->err = *why;
-	for (i = 0; !result && read->sessions->sessions && read->sessions->sessions[i]; i++)
-		result = add_session(read->sessions->sessions[i], call);
-	session_read_free(read);
-	call_end(call, result);
-}
-
-static int collect_export(void *obj, void *data)
-{
-	struct session_read *read = data;
-	struct bvol_export **more = reallocarray(read->exports, read->n + 2, sizeof(*more));
-
-	if (!more)
-		return -ENOMEM;
-	read->exports = more;
-	more[read->n] = codec_copy(&bvol_type_export, obj);
-	if (!more[read->n])
-		return -ENOMEM;
-	more[++read->n] = NULL;
-	return 0;
-}
-
-int verb_session_list(struct call *call)
-{
-	struct service *service = call->service;
-	struct session_read *read;
-	int r;
-
-	r = service->wire.sessions(add_session, call, service->wire.wire);
-	if (r != -ENODEV)
-		return r;
-	read = calloc(1, sizeof(*read));
-	if (!read)
-		return -ENOMEM;
-	read->call = call;
-	r = store_select(service->store, &bvol_type_export, NULL, NULL, 0, collect_export, read,
-			 &call->err);
-	if (!r && !read->n) {
-		session_read_free(read);
-		return 0;
-	}
-	if (!r)
-		r = fabric_iscsi.sessions(read->exports, &read->sessions, &call->err);
-	if (!r)
-		r = workers_run(service->workers, session_work, session_done, read);
-	if (r < 0) {
-		session_read_free(read);
-		return r;
-	}
-	return 1;
 }
 
 static int count_rows(struct call *call, const struct bvol_type *type, uint32_t *ret)

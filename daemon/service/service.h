@@ -87,6 +87,8 @@ void call_end(struct call *call, int result);
 void service_event(struct service *service, const struct bvol_event *event);
 /* Look anew which volumes have sessions and set them in-use or available. */
 void service_attach(struct service *service);
+/* Make the kernel tell a module that was loaded late of the sessions it has missed. */
+void service_recall(struct service *service);
 bool service_attached(const struct bvol_uuid *volume_id, void *service);
 
 /*

@@ -38,8 +38,7 @@ static void describe(blkid_probe probe, char *what, size_t len)
 	if (!blkid_probe_lookup_value(probe, "TYPE", &type, NULL)) {
 		blkid_probe_lookup_value(probe, "USAGE", &usage, NULL);
 		snprintf(what, len, "%s %s", type,
-			 !strcmp(usage, "filesystem") ? "file system" :
-			 !strcmp(usage, "raid") ? "member" : "signature");
+			 !strcmp(usage, "filesystem") ? "file system" : "signature");
 	} else if (!blkid_probe_lookup_value(probe, "PTTYPE", &type, NULL)) {
 		snprintf(what, len, "%s partition table", type);
 	} else {

@@ -151,6 +151,7 @@ int relay_catchup(struct wire *wire)
 	if (wire->lost)
 		return 0;
 	r = link_exports(wire->link, table_add, &table);
+	wire->fresh = !table.n;
 	for (i = 0; !r && i < table.n; i++) {
 		struct bvol_export *export = NULL;
 
@@ -231,6 +232,8 @@ int relay_ready(struct wire *wire)
 {
 	if (wire->lost || wire->call_source)
 		return 0;
+	if (wire->fresh)
+		service_recall(wire->service);
 	return loop_io(wire->loop, link_call_fd(wire->link), EPOLLIN, on_input, wire,
 		       &wire->call_source);
 }

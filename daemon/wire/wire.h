@@ -25,6 +25,7 @@ struct wire {
 	bool ready;			/* calls are taken */
 	struct link *link;
 	bool lost;			/* the module is not there; link may still have to be closed */
+	bool fresh;			/* the module had no exports when we came: it is younger than they are */
 	struct source *call_source, *event_source, *watch_source;
 	struct link_watch *watch;
 	struct source *close_timer;

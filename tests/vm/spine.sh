@@ -255,6 +255,15 @@ test_module() {
 	check "no new login" test "$(sessions_of "$target")" = "$session"
 }
 
+# Neither I/O nor a login tells the module of a session: bvold has to.
+test_idle() {
+	sync
+	rmmod bvol && modprobe bvol
+	check "a module that comes late sees an idle session" wait_for 10 shows \
+		".[0].initiator == \"$initiator\"" session list --transport netlink
+	check "its volume is in-use" volume_is v1 in-use
+}
+
 # The end
 
 test_logout() {
@@ -313,6 +322,7 @@ test_copies
 test_extend
 test_kill
 test_module
+test_idle
 test_logout
 test_revert
 test_delete

@@ -149,7 +149,7 @@ test_refusals() {
 	check "an xfs file system" refused '(xfs file system)' "$l"
 	wipefs -qa "$l"
 	pvcreate -qqy "$l" >/dev/null 2>&1
-	check "a volume of LVM" refused '(LVM2_member member)' "$l"
+	check "a volume of LVM" refused '(LVM2_member signature)' "$l"
 	wipefs -qa "$l"
 	mkswap "$l" >/dev/null
 	check "swap" refused '(swap signature)' "$l"

@@ -95,6 +95,19 @@ test_create() {
 	check "nothing is left" eval 't destroy fast v && test "$(used fast)" = 0'
 }
 
+# Die at the first point of an exchange where the block device has the other content.
+crash_swapped() {
+	local n
+	for ((n = 1; n < 10; n++)); do
+		prepare || return
+		t_crash "$n" exchange fast c d $((64 * MIB))
+		[ $? = 42 ] || return 1
+		! equal "$scratch/old" "$(device fast c)" "$MIB" || return 0
+		t pool-open fast
+	done
+	return 1
+}
+
 test_active() {
 	begin_sweep
 	prepare() { prepare_with create fast c $((64 * MIB)) , deactivate fast c; }
@@ -118,8 +131,7 @@ test_active() {
 	}
 	check "exchange, then restart" sweep false exchange fast c d $((64 * MIB))
 	check "exchange, then reboot" sweep true exchange fast c d $((64 * MIB))
-	check "an exchange" eval 'prepare; t_crash 3 exchange fast c d $((64 * MIB)); test $? = 42'
-	check "that was swapped in" equal "$scratch/old" "$(device fast c)" "$MIB"
+	check "an exchange that was swapped in, but not committed" crash_swapped
 	check "keeps what it shows from being destroyed" says EBUSY destroy fast d
 	check "given up, it goes back" t activate fast c $((64 * MIB))
 	check "to its own bytes" equal "$scratch/new" "$(device fast c)" "$MIB"

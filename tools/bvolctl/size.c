@@ -55,7 +55,7 @@ int size_parse(const char *text, uint64_t max, uint64_t *ret, char *why, size_t 
 	else if (power < 0)
 		wrong = "a size is a number of bytes, or one with K, M, G, T or P like 10G";
 	else if (!value)
-		wrong = "a size cannot be 0";
+		wrong = "a size is at least 1 byte";
 	if (wrong) {
 		snprintf(why, len, "%s, not %s", wrong, text);
 		return -EINVAL;
