@@ -20,7 +20,7 @@ static int take_counters(const void *obj, void *data)
 	return 1;
 }
 
-/* The module's counters of one export. */
+/* The module's counters of one export. It shows all it has, so this is for who asks for them. */
 static int count(struct service *service, struct bvol_export *export)
 {
 	struct service_wire *wire = &service->wire;
@@ -60,10 +60,8 @@ static int find_export(struct call *call, struct bvol_export **ret)
 
 static int answer(struct call *call, struct bvol_export *export)
 {
-	int r = count(call->service, export);
+	int r = call->request->secrets ? 0 : hide_secret(call->service, export);
 
-	if (!r && !call->request->secrets)
-		r = hide_secret(call->service, export);
 	return r < 0 ? r : call_add(call, BVOL_A_RESPONSE_EXPORT, &bvol_type_export, export);
 }
 
@@ -193,6 +191,8 @@ int verb_export_list(struct call *call)
 	if (!call->request->ref)
 		return call_list(call, call->request->secrets ? &shown : &hidden, NULL);
 	r = find_export(call, &export);
+	if (!r)
+		r = count(call->service, export);
 	return r < 0 ? r : answer(call, export);
 }
 
