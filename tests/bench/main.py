@@ -47,7 +47,7 @@ def main():
         bed.note(name)
         try:
             rows += importlib.import_module(name).measure(daemon)
-        except bed.Failed as e:
+        except (bed.Failed, OSError) as e:
             print(f"bench: {name}: {e}", file=sys.stderr)
             failed = True
         bed.note(f"{name} took {time.monotonic() - begin:.0f} s")

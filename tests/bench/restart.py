@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A killed bvold comes back to 500 exports: from exec to ready, and what it did to LIO meanwhile."""
 import os
+import re
 import signal
 import statistics
 
@@ -14,15 +15,14 @@ EDITS = ["configfs_write_iter", "configfs_mkdir", "configfs_rmdir", "configfs_sy
          "configfs_unlink"]
 
 
-def write(name, text, mode="w"):
-    with open(os.path.join(TRACING, name), mode, encoding="utf-8") as f:
+def write(name, text):
+    with open(os.path.join(TRACING, name), "w", encoding="utf-8") as f:
         f.write(text)
 
 
 def count_edits():
     """Arm a probe at each of EDITS; a function that says how often they were hit."""
-    for function in EDITS:
-        write("kprobe_events", f"p:bench/{function} {function}\n", "a")
+    write("kprobe_events", "".join(f"p:bench/{function} {function}\n" for function in EDITS))
     write("events/bench/enable", "1")
 
     def hits():
@@ -51,8 +51,13 @@ def measure(daemon):
         daemon.stop(signal.SIGKILL)
         ms, words = daemon.start()
         bed.note(f"{ms:.0f} ms, bvold: {words}")
+        if not re.fullmatch(r"ready after \d+ ms", words):
+            raise bed.Failed(f"bvold is not whole: {words}")
         times.append(ms)
     edits = hits() - before
+    differences = bed.bvolctl_json("diff")
+    if differences:
+        raise bed.Failed(f"it did not bring back everything: {differences[0]}")
     return [bed.at_most("restart with 500 exports, to ready", statistics.median(times[1:]) / 1000,
                         2, "s", 2),
             bed.at_most("  edits of LIO's configfs meanwhile", edits, 0, "", 0)]
