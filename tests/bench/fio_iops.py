@@ -15,7 +15,7 @@ import time
 
 import bed
 
-PAIRS = 50
+PAIRS = 40
 SECONDS = 1.5
 SETTLE = 0.3
 MODULE = "/sys/module/bvol"
