@@ -58,6 +58,6 @@ def measure(daemon):
     differences = bed.bvolctl_json("diff")
     if differences:
         raise bed.Failed(f"it did not bring back everything: {differences[0]}")
-    return [bed.at_most("restart with 500 exports, to ready", statistics.median(times[1:]) / 1000,
+    return [bed.at_most(f"restart with {EXPORTS} exports, to ready", statistics.median(times[1:]) / 1000,
                         2, "s", 2),
             bed.at_most("  edits of LIO's configfs meanwhile", edits, 0, "", 0)]
