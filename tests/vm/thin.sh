@@ -138,7 +138,7 @@ test_refusals() {
 	ln -sf "$l" /dev/alias
 	check "also by another name" refused 'are the same device' "$l" /dev/alias
 	mkfs.ext4 -q "$l"
-	check "an ext4 file system" refused 'carries something (ext4 file system); use force' "$l"
+	check "an ext4 file system" refused 'carries something (ext4 file system); use --force' "$l"
 	mkdir -p /mnt/t
 	mount "$l" /mnt/t
 	force=1
