@@ -82,6 +82,9 @@ static int mark_subtree(struct exclusive *x, struct cursor *c, struct err *e)
 	uint64_t block = cursor_block(c);
 
 	if (test_bit(x->visited, block)) {
+		for (uint32_t i = 0; i < c->depth; i++)
+			if (c->levels[i].node.block == block)
+				return damaged(block, e, "it lies below itself");
 		cursor_skip(c);
 		return 0;
 	}

@@ -38,6 +38,28 @@ static int open_direct(const char *path, struct stat *st, struct err *e)
 	return fd;
 }
 
+/*
+ * A context of the kernel that nobody uses. To destroy one takes it tens of
+ * milliseconds, far longer than most of what one is wanted for.
+ */
+static _Atomic(aio_context_t) spare;
+
+/* 0: there is none, spans are read one after the other. */
+static aio_context_t begin_aio(void)
+{
+	aio_context_t aio = atomic_exchange(&spare, 0);
+
+	return aio || !syscall(SYS_io_setup, SOURCE_SPANS, &aio) ? aio : 0;
+}
+
+/* Waits for what is on its way. */
+static void end_aio(struct source *s)
+{
+	if (s->aio)
+		syscall(SYS_io_destroy, s->aio);
+	s->aio = 0;
+}
+
 int source_open(struct source *s, const char *path, struct err *e)
 {
 	struct stat st;
@@ -52,24 +74,16 @@ int source_open(struct source *s, const char *path, struct err *e)
 		close(fd);
 		return err_set(e, -EINVAL, "the pool's metadata is neither a block device nor a file");
 	}
-	*s = (struct source){ .fd = fd, .blocks = size / META_BLOCK };
-	/* Without, the blocks of a span come one after the other. */
-	if (syscall(SYS_io_setup, SOURCE_SPANS, &s->aio))
-		s->aio = 0;
+	*s = (struct source){ .fd = fd, .blocks = size / META_BLOCK, .aio = begin_aio() };
 	return 0;
-}
-
-/* Waits for what is on its way. */
-static void end_aio(struct source *s)
-{
-	if (s->aio)
-		syscall(SYS_io_destroy, s->aio);
-	s->aio = 0;
 }
 
 void source_close(struct source *s)
 {
-	end_aio(s);
+	aio_context_t none = 0;
+
+	if (!atomic_compare_exchange_strong(&spare, &none, s->aio))
+		end_aio(s);
 	close(s->fd);
 }
 
