@@ -102,36 +102,37 @@ uint64_t image_add_node(struct image *image, uint32_t flags, uint32_t value_size
 	return block;
 }
 
+/* One level of n entries, spread evenly; in firsts and children what the level above it wants. */
+static size_t add_level(struct image *image, uint32_t flags, uint32_t value_size, size_t n,
+			const uint64_t *keys, const void *values, uint64_t *firsts, uint64_t *children)
+{
+	size_t most = (META_BLOCK - sizeof(struct disk_node)) / (sizeof(uint64_t) + value_size) / 3 * 3;
+	/* Other trees than those of devices are as low as they can be. */
+	size_t step = value_size == sizeof(uint64_t) && image->fill < most ? image->fill : most;
+	size_t nodes = n ? (n + step - 1) / step : 1;
+
+	for (size_t i = 0; i < nodes; i++) {
+		size_t from = n * i / nodes, to = n * (i + 1) / nodes;
+		uint64_t first = n ? keys[from] : 0;
+
+		children[i] = htole64(image_add_node(image, flags, value_size, to - from, keys + from,
+						     (const uint8_t *)values + from * value_size));
+		firsts[i] = first;
+	}
+	return nodes;
+}
+
 uint64_t image_tree(struct image *image, size_t n, const uint64_t *keys, const void *values,
 		    uint32_t value_size)
 {
-	size_t most = (META_BLOCK - sizeof(struct disk_node)) / (sizeof(uint64_t) + value_size) / 3 * 3;
-	size_t step = image->fill < most ? image->fill : most, nodes = 0;
-	uint64_t *firsts = zeroed(n / step + 1, sizeof(uint64_t)), root;
-	uint64_t *children = zeroed(n / step + 1, sizeof(uint64_t));
+	uint64_t *firsts = zeroed(n + 1, sizeof(uint64_t)), *children = zeroed(n + 1, sizeof(uint64_t));
+	size_t nodes = add_level(image, NODE_LEAF, value_size, n, keys, values, firsts, children);
+	uint64_t root;
 
-	for (size_t i = 0; i < n || !nodes; i += step, nodes++) {
-		size_t some = n - i < step ? n - i : step;
-
-		firsts[nodes] = n ? keys[i] : 0;
-		children[nodes] = image_add_node(image, NODE_LEAF, value_size, some, keys + i,
-					   (const uint8_t *)values + i * value_size);
-	}
-	step = image->fill < 252 ? image->fill : 252;
-	while (nodes > 1) {
-		size_t parents = 0;
-
-		for (size_t i = 0; i < nodes; i += step, parents++) {
-			size_t some = nodes - i < step ? nodes - i : step;
-			uint64_t parent = image_add_node(image, NODE_INNER, sizeof(uint64_t), some, firsts + i,
-						   children + i);
-
-			firsts[parents] = firsts[i];
-			children[parents] = parent;
-		}
-		nodes = parents;
-	}
-	root = children[0];
+	while (nodes > 1)
+		nodes = add_level(image, NODE_INNER, sizeof(uint64_t), nodes, firsts, children, firsts,
+				  children);
+	root = le64toh(children[0]);
 	free(firsts);
 	free(children);
 	return root;

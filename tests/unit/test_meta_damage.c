@@ -244,7 +244,7 @@ static const struct {
 	{ the_chunk_index, 32 + 8 * 168, 8, 120, COUNT_CHUNKS, "refers to block 120 of 120" },
 	{ the_chunk_index, 32 + 8 * 168 + 8, 4, 5, COUNT_CHUNKS, "its index tells of 5" },
 	{ the_chunk_bitmap, 16, 1, 1, COUNT_CHUNKS, "is damaged" },
-	{ the_chunk_bitmap, 16, 1, 0, COUNT_CHUNKS | BROKEN, "is wrong" },
+	{ the_chunk_bitmap, 16, 1, 0x55, COUNT_CHUNKS | BROKEN, "is wrong" },
 	{ the_chunk_bitmap, 16 + CHUNKS / 4, 1, 1, COUNT_CHUNKS, "behind the end of the device" },
 	{ the_chunk_bitmap, 16 + 100, 1, 0xff, COUNT_CHUNKS, "but how often is nowhere" },
 	{ the_chunk_counts, NODE(entries), 4, 0, COUNT_CHUNKS, "but how often is nowhere" },
