@@ -239,7 +239,7 @@ void image_map(struct image *image, uint32_t id, uint64_t key, uint64_t chunk)
 	}
 }
 
-uint64_t image_lookup(struct image *image, uint32_t id, uint64_t key)
+bool image_has(struct image *image, uint32_t id, uint64_t key)
 {
 	uint64_t block = image_device(image, id)->root;
 
@@ -247,9 +247,9 @@ uint64_t image_lookup(struct image *image, uint32_t id, uint64_t key)
 		struct disk_node *node = image_node(image, block);
 		uint32_t i = find(node, key);
 
-		block = le64toh(image_values(node)[i]);
 		if (le32toh(node->head.flags) != NODE_INNER)
-			return block >> TIME_BITS;
+			return node->entries && le64toh(node->keys[i]) == key;
+		block = le64toh(image_values(node)[i]);
 	}
 }
 

@@ -56,7 +56,7 @@ void image_create(struct image *image, uint32_t id, size_t n, const uint64_t *ke
 void image_snap(struct image *image, uint32_t id, uint32_t origin);
 /* Map a key that is mapped to another chunk. */
 void image_map(struct image *image, uint32_t id, uint64_t key, uint64_t chunk);
-uint64_t image_lookup(struct image *image, uint32_t id, uint64_t key);
+bool image_has(struct image *image, uint32_t id, uint64_t key);
 
 /* Device trees, space maps and superblock, with a metadata snapshot if hold is set; seal everything. */
 void image_finish(struct image *image, bool hold);
