@@ -7,8 +7,8 @@
  * a row. shared: 2 was a snapshot of 1, and so its tree has in common with that
  * of 1 what wasn't changed, as the kernel leaves it; apart: the trees have no
  * node in common, as thin_restore makes them. Chunks lie in runs of 16. Prints
- * how many leaves 2 has for itself, and how many levels device trees have, that
- * of all devices with them.
+ * how many leaves only one of both has, each of 1 for one of 2, and how many
+ * levels there are to a mapping.
  */
 #include <endian.h>
 #include <fcntl.h>
@@ -86,7 +86,7 @@ int main(int argc, char **argv)
 	}
 	if (!shared)
 		image_create(image, 2, n, keys, chunks);
-	printf("leaves %" PRIu64 " levels %d\n", count_leaves(image, before), 1 + count_levels(image));
+	printf("leaves %" PRIu64 " levels %d\n", 2 * count_leaves(image, before), 1 + count_levels(image));
 	image_finish(image, false);
 	image_write(image, fd);
 	return close(fd);

@@ -54,7 +54,7 @@ def difference(native, file, what, length, trees, goal):
     found, rows = compare(native, f"difference, {what}", file, "diff",
                           ["thin_delta", "--thin1", "1", "--thin2", "2"], goal)
     if trees == "shared":
-        rows.append(bed.at_most(f"  blocks read for {made['leaves']} changed leaves", found["blocks"],
+        rows.append(bed.at_most(f"  blocks read for {made['leaves']} leaves not shared", found["blocks"],
                                 3 * made["leaves"] + made["levels"], "", 0))
     return rows
 
