@@ -311,6 +311,12 @@ static void superblock(void **state)
 	assert_string_equal(e.text, "the pool has no thin device 78");
 	meta_close(m);
 
+	((struct disk_super *)image_block(image, 0))->head.flags = htole32(SUPER_NEEDS_CHECK);
+	image_seal(image, 0);
+	m = open_image(image, META_COMMITTED);
+	assert_true(meta_pool(m)->needs_check);
+	meta_close(m);
+
 	err_clear(&e);
 	assert_int_equal(meta_open(path, 5, NULL, &m, &e), -ESTALE);
 	err_clear(&e);

@@ -17,6 +17,7 @@
  * Besides the errors that a function names, each returns -EIO when the device
  * can't be read, -EUCLEAN, -ENOMEM, -ECANCELED, and what a callback returned
  * that was not 0: that ends it, and the callback has filled in the sentence.
+ * What callbacks were given before an error is a part, and may be wrong.
  *
  * The functions block, and a reader belongs to one thread at a time.
  */

@@ -7,6 +7,10 @@
 #include "provider/thin/meta/tree.h"
 #include "util/cleanup.h"
 
+_Static_assert(TREE_CHILDREN <= SOURCE_SPANS, "all children of a node are read at once");
+_Static_assert(2 * (TREE_LEVELS * TREE_CHILDREN + 256) * META_BLOCK <= META_MEMORY,
+	       "two cursors and a bit are not too much");
+
 static int check_shape(const struct node *node, uint32_t value_size, bool root, struct err *e)
 {
 	uint32_t max = le32toh(node->disk->max_entries), flags = le32toh(node->disk->head.flags);
