@@ -171,6 +171,7 @@ static void pool_up(struct batch *b)
 {
 	struct manager *m = b->manager;
 
+	engine_open(&m->service.engine, &b->pool->id);
 	batch_free(b);
 	if (--m->opening == 0)
 		manager_ready(m);
@@ -346,7 +347,7 @@ static int pool_start(void *obj, void *data)
 		return -ENOMEM;
 	b->manager = m;
 	b->pool = codec_copy(&bvol_type_pool, obj);
-	if (!b->pool) {
+	if (!b->pool || engine_close(&m->service.engine, &b->pool->id) < 0) {
 		batch_free(b);
 		return -ENOMEM;
 	}
@@ -374,6 +375,8 @@ int manager_coldplug(struct manager *m, struct err *e)
 	int r;
 
 	r = loop_timer(m->loop, DEADLINE_USEC, on_deadline, m, &m->deadline);
+	if (!r)
+		r = engine_count(&m->service.engine, e);
 	/* Counted once for this walk, so that a pool that is up at once does not end it. */
 	m->opening = 1;
 	if (!r)

@@ -39,26 +39,36 @@ static int make_dir(const char *path, mode_t mode, struct err *e)
 	return 0;
 }
 
-/* One daemon for each state directory; the lock goes with the process, however it ends. */
-static int take_lock(struct manager *m, struct err *e)
+/* One daemon for each directory; the lock goes with the process, however it ends. */
+static int take_lock(const char *dir, int *lock, struct err *e)
 {
 	char path[4200], text[32];
 	int n;
 
-	snprintf(path, sizeof(path), "%s/lock", m->config->state_dir);
-	m->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (m->lock < 0)
+	snprintf(path, sizeof(path), "%s/lock", dir);
+	*lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (*lock < 0)
 		return err_set(e, -errno, "can't open %s: %s", path, strerror(errno));
-	if (flock(m->lock, LOCK_EX | LOCK_NB) < 0) {
-		n = (int)read(m->lock, text, sizeof(text) - 1);
+	if (flock(*lock, LOCK_EX | LOCK_NB) < 0) {
+		n = (int)read(*lock, text, sizeof(text) - 1);
 		text[n > 0 ? n : 0] = '\0';
 		return err_set(e, -EBUSY, "another bvold (process %s) works in %s",
-			       n > 0 ? text : "unknown", m->config->state_dir);
+			       n > 0 ? text : "unknown", dir);
 	}
 	n = snprintf(text, sizeof(text), "%d", getpid());
-	if (ftruncate(m->lock, 0) < 0 || pwrite(m->lock, text, (size_t)n, 0) != n)
+	if (ftruncate(*lock, 0) < 0 || pwrite(*lock, text, (size_t)n, 0) != n)
 		log_warn("can't write %s: %s", path, strerror(errno));
 	return 0;
+}
+
+/* The database is in the one, the socket in the other. */
+static int take_locks(struct manager *m, struct err *e)
+{
+	int r = take_lock(m->config->state_dir, &m->lock, e);
+
+	if (r < 0 || !strcmp(m->config->run_dir, m->config->state_dir))
+		return r;
+	return take_lock(m->config->run_dir, &m->run_lock, e);
 }
 
 static void load_bvol(struct manager *m)
@@ -105,6 +115,7 @@ int manager_start(struct manager *m, struct err *e)
 
 	m->started = now();
 	m->lock = -1;
+	m->run_lock = -1;
 	m->wire.fd = -1;
 	r = config_check(m->config, "iscsi", "iqn-prefix", names_prefix, e);
 	if (!r)
@@ -114,7 +125,7 @@ int manager_start(struct manager *m, struct err *e)
 	if (!r)
 		r = make_dir(m->config->run_dir, 0755, e);
 	if (!r)
-		r = take_lock(m, e);
+		r = take_locks(m, e);
 	if (!r)
 		r = open_store(m, e);
 	if (!r && workers_new(m->loop, WORKERS_MAX, &m->workers) < 0)
@@ -172,6 +183,8 @@ void manager_stop(struct manager *m)
 	workers_stop(m->workers);
 	service_deinit(&m->service);
 	m->service.store = store_close(m->service.store);
+	if (m->run_lock >= 0)
+		close(m->run_lock);
 	if (m->lock >= 0)
 		close(m->lock);
 }

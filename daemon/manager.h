@@ -23,7 +23,7 @@ struct manager {
 	struct service service;
 	struct wire wire;
 	struct fabric_config fabric_config;
-	int lock;		/* of the state directory */
+	int lock, run_lock;	/* of the state directory, and of the run directory */
 	uint64_t started;	/* CLOCK_MONOTONIC, nanoseconds */
 	unsigned int opening;	/* pools on their way up */
 	unsigned int failed;	/* pools, volumes and exports that could not be brought up */

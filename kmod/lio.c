@@ -362,8 +362,8 @@ static u32 refusal_reason(const struct iscsit_conn *conn, u8 class, u8 detail)
 
 /*
  * A login response with an error. A second one for the same login repeats the
- * first. The first request names the target; LIO may have let go of the portal
- * group by then. Later requests do not, and the portal group is held.
+ * first. The first request names the target. Later requests do not, and the
+ * portal group is held; LIO may have let go of it when the error is the target's.
  */
 static void saw_refusal(struct pt_regs *regs)
 {
@@ -373,20 +373,22 @@ static void saw_refusal(struct pt_regs *regs)
 	struct se_node_acl *acl = sess && sess->se_sess ? sess->se_sess->se_node_acl : NULL;
 	const char *target = login_value(login, "TargetName");
 	const char *name = acl ? acl->initiatorname : login_value(login, "InitiatorName");
+	bool held = argument(regs, 1) != ISCSI_STATUS_CLS_TARGET_ERR;
+	struct iscsi_portal_group *tpg = held ? conn->tpg : NULL;
 	unsigned long flags;
 	struct record *r;
 
 	if (login->login_failed || (sess && sess->sess_ops && sess->sess_ops->SessionType))
 		return;
-	if (!*target && conn->tpg && conn->tpg->tpg_tiqn)
-		target = (const char *)conn->tpg->tpg_tiqn->tiqn;
+	if (!*target && tpg && tpg->tpg_tiqn)
+		target = (const char *)tpg->tpg_tiqn->tiqn;
 	atomic64_inc(&login_failures);
 	raw_spin_lock_irqsave(&queue.lock, flags);
 	r = record_new(REFUSED, 0);
 	if (r) {
 		r->reason = refusal_reason(conn, argument(regs, 1), argument(regs, 2));
 		r->tpg.fabric = BVOL_FABRIC_ISCSI;
-		r->tpg.tpgt = conn->tpg ? conn->tpg->tpgt : 0;
+		r->tpg.tpgt = tpg ? tpg->tpgt : 0;
 		copy_name(r->tpg.target, target);
 		copy_name(r->initiator, name);
 		/* As LIO does; the name in an ACL is spelt like that already. */

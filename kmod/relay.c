@@ -10,6 +10,7 @@
 #include <linux/mutex.h>
 #include <linux/netlink.h>
 #include <linux/notifier.h>
+#include <linux/random.h>
 #include <linux/sched.h>
 #include <linux/string.h>
 #include <linux/uidgid.h>
@@ -34,6 +35,10 @@ struct pending {
 static DEFINE_MUTEX(relay_lock);
 static struct pending pending[PENDING_MAX];
 static u32 npending;
+/*
+ * Begins anywhere: an answer to a call that was relayed before the module was
+ * loaded anew must not find a caller.
+ */
 static u64 last_cookie;
 static bool closed;		/* the module goes */
 
@@ -334,6 +339,7 @@ static struct notifier_block socket_notifier = { .notifier_call = socket_closed 
 
 int bvol_relay_init(void)
 {
+	last_cookie = get_random_u64() >> 1;
 	return netlink_register_notifier(&socket_notifier);
 }
 

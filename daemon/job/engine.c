@@ -263,20 +263,61 @@ static int on_retry(struct source *source, uint32_t events, void *data)
 	return 0;
 }
 
+/* What the store says when it is full, busy or damaged; anything else is said about the job. */
+static bool is_temporary(int code)
+{
+	switch (code) {
+	case -ENOENT:
+	case -EEXIST:
+	case -EINVAL:
+	case -ENOSYS:
+	case -EPROTO:
+		return false;
+	}
+	return true;
+}
+
+/*
+ * The rows don't fit together, which no repetition mends: a bug, or somebody
+ * else's hand in the database. The job ends, so that it keeps nobody waiting;
+ * what it worked on stays as it is, for people to look at.
+ */
+static int job_give_up(struct job *job, const struct err *why)
+{
+	struct err e = { 0 };
+	int r = change_begin(job->engine->change, &e);
+
+	job->err = *why;
+	log_err("job %s is given up at %s: %s", job->row->kind, job->step->name, why->text);
+	if (!r)
+		r = job_write(job, BVOL_JOB_STATUS_FAILED, &e);
+	if (!r)
+		r = change_commit(job->engine->change, &e);
+	if (r < 0)
+		change_rollback(job->engine->change);
+	return r;
+}
+
 /*
  * The store refused a transaction. Nothing of it is durable and nobody was
  * told, so the job goes back to where it was and the transaction is made
  * again later. A crash meanwhile is a crash between act and commit.
  */
-static void job_retry(struct job *job, struct mark *mark, const struct err *why)
+static void job_retry(struct job *job, struct mark *mark, int code, const struct err *why)
 {
 	change_rollback(job->engine->change);
-	log_err("job %s waits for the database: %s", job->row->kind, why->text);
 	bvol_free(&bvol_type_job, job->row);
 	job->row = mark->row;
 	job->step = mark->step;
 	job->err = mark->err;
 	mark->row = NULL;
+	if (!is_temporary(code) && !job_give_up(job, why)) {
+		mark_free(mark);
+		job->action = action_free(job->action);
+		job_go(job, NEXT_END);
+		return;
+	}
+	log_err("job %s waits for the database: %s", job->row->kind, why->text);
 	if (!mark->acted)
 		job->action = action_free(job->action);
 	if (loop_timer(job->engine->loop, RETRY_USEC, on_retry, mark, &mark->timer) < 0)
@@ -311,7 +352,7 @@ static void job_run(struct job *job)
 		r = next < 0 ? next : change_commit(job->engine->change, &e);
 	}
 	if (r < 0) {
-		job_retry(job, mark, &e);
+		job_retry(job, mark, r, &e);
 		return;
 	}
 	mark_free(mark);
@@ -344,7 +385,7 @@ static void job_finish_act(struct job *job, int result)
 	if (r < 0) {
 		action_free(job->action);
 		job->action = action;
-		job_retry(job, mark, &e);
+		job_retry(job, mark, r, &e);
 		return;
 	}
 	mark_free(mark);
@@ -352,11 +393,75 @@ static void job_finish_act(struct job *job, int result)
 	job_go(job, next);
 }
 
+int engine_count(struct engine *engine, struct err *e)
+{
+	static const uint32_t ends[] = { BVOL_JOB_STATUS_DONE, BVOL_JOB_STATUS_FAILED };
+	uint64_t n;
+	int r = 0;
+
+	for (size_t i = 0; !r && i < sizeof(ends) / sizeof(ends[0]); i++) {
+		struct store_match match[] = {
+			{ .attr = BVOL_A_JOB_STATUS, .number = ends[i] }, { 0 },
+		};
+
+		r = store_count(engine->change->store, &bvol_type_job, match, &n, e);
+		if (!r)
+			engine->ended += (unsigned int)n;
+	}
+	return r;
+}
+
+static size_t closed_find(const struct engine *engine, const struct bvol_uuid *pool_id)
+{
+	size_t i = 0;
+
+	while (i < engine->n_closed && memcmp(&engine->closed[i], pool_id, sizeof(*pool_id)))
+		i++;
+	return i;
+}
+
+bool engine_is_closed(const struct engine *engine, const struct bvol_uuid *pool_id)
+{
+	return closed_find(engine, pool_id) < engine->n_closed;
+}
+
+int engine_close(struct engine *engine, const struct bvol_uuid *pool_id)
+{
+	void *more = reallocarray(engine->closed, engine->n_closed + 1, sizeof(*engine->closed));
+
+	if (!more)
+		return -ENOMEM;
+	engine->closed = more;
+	engine->closed[engine->n_closed++] = *pool_id;
+	return 0;
+}
+
+void engine_open(struct engine *engine, const struct bvol_uuid *pool_id)
+{
+	size_t i = closed_find(engine, pool_id);
+
+	if (i < engine->n_closed)
+		engine->closed[i] = engine->closed[--engine->n_closed];
+}
+
+void engine_deinit(struct engine *engine)
+{
+	free(engine->closed);
+	engine->closed = NULL;
+	engine->n_closed = 0;
+}
+
 int job_new(struct engine *engine, struct bvol_job *row, struct job **ret, struct err *e)
 {
-	struct job *job = calloc(1, sizeof(*job));
+	struct job *job;
 	int r;
 
+	if (engine_is_closed(engine, &row->pool_id)) {
+		bvol_free(&bvol_type_job, row);
+		return err_set(e, -EBUSY,
+			       "the pool is still being brought up; see: bvolctl pool list");
+	}
+	job = calloc(1, sizeof(*job));
 	if (!job) {
 		bvol_free(&bvol_type_job, row);
 		return err_set(e, -ENOMEM, "out of memory");
@@ -409,10 +514,8 @@ static int job_resume(void *obj, void *data)
 	struct bvol_job *row = obj;
 	struct job *job;
 
-	if (row->status == BVOL_JOB_STATUS_DONE || row->status == BVOL_JOB_STATUS_FAILED) {
-		engine->ended++;
+	if (row->status == BVOL_JOB_STATUS_DONE || row->status == BVOL_JOB_STATUS_FAILED)
 		return 0;
-	}
 	job = calloc(1, sizeof(*job));
 	row = codec_copy(&bvol_type_job, row);
 	if (!job || !row) {

@@ -81,6 +81,8 @@ struct engine_hooks {
 };
 
 struct engine {
+	struct bvol_uuid *closed;	/* pools that take no new job yet */
+	size_t n_closed;
 	struct change *change;
 	struct workers *workers;
 	struct loop *loop;
@@ -101,8 +103,18 @@ int job_prepare(struct job *job, struct err *e);
 void job_start(struct job *job);
 /* Takes NULL, returns NULL. */
 struct job *job_free(struct job *job);
+/* Once, before any job: how many ended ones there are. */
+int engine_count(struct engine *engine, struct err *e);
+/*
+ * Until engine_open() the pool takes no new job (-EBUSY): its old ones, and what
+ * a crash left of its state, are looked at first. -ENOMEM.
+ */
+int engine_close(struct engine *engine, const struct bvol_uuid *pool_id);
+void engine_open(struct engine *engine, const struct bvol_uuid *pool_id);
+bool engine_is_closed(const struct engine *engine, const struct bvol_uuid *pool_id);
 /* Go on with every job of this pool that a crash interrupted. */
 int engine_resume(struct engine *engine, const struct bvol_uuid *pool_id, struct err *e);
+void engine_deinit(struct engine *engine);
 
 /* One file for each workflow, one line for each in flows.c. */
 extern const struct job_flow *const job_flows[];

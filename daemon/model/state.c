@@ -13,7 +13,7 @@
 
 #define POOL(state) BIT(BVOL_POOL_STATUS_##state)
 
-/* A pool's health is looked at again whenever it is opened or read. */
+/* A pool's health is looked at again whenever it is opened; while it is trusted, whenever it is read. */
 static const uint32_t pool_moves[] = {
 	[BVOL_POOL_STATUS_CREATING] = POOL(AVAILABLE) | POOL(ERROR) | POOL(DELETED),
 	[BVOL_POOL_STATUS_AVAILABLE] = POOL(READ_ONLY) | POOL(ERROR) | POOL(DELETING),

@@ -38,6 +38,11 @@ static void add_reason(struct reasons *reasons, const char *pool, const char *wh
 		reasons->len += (size_t)n;
 		return;
 	}
+	/* The first one is told as far as it goes. */
+	if (!reasons->len) {
+		reasons->len = room - 1;
+		return;
+	}
 	reasons->text[reasons->len] = '\0';
 	reasons->left_out++;
 }
@@ -45,7 +50,7 @@ static void add_reason(struct reasons *reasons, const char *pool, const char *wh
 static bool passes(const struct sched_candidate *c, const struct sched_request *r,
 		   struct reasons *reasons)
 {
-	char why[128] = "";
+	char why[BVOL_SENTENCE_MAX - 128] = "";
 
 	for (size_t i = 0; i < N_OF(filters); i++) {
 		if (filters[i]->pass(c, r, why, sizeof(why)))

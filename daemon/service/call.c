@@ -170,40 +170,56 @@ struct bvol_job *call_job(struct call *call, const char *kind)
 	return row;
 }
 
-struct page {
-	struct call *call;
-	const struct listing *listing;
-	unsigned int objects;
-};
-
-static int page_add(void *obj, void *data)
+/* Add an object; 1 when it is the last one of the page. */
+static int page_add(struct call *call, uint16_t attr, const struct bvol_type *type, const void *obj)
 {
 	char scratch[BVOL_FRAME_MAX];
-	struct page *page = data;
-	const struct listing *l = page->listing;
-	struct call *call = page->call;
-	ssize_t n;
-	int r;
+	ssize_t n = codec_encode(type, obj, scratch, sizeof(scratch));
+	int r = n < 0 ? (int)n : call_add(call, attr, type, obj);
 
-	if (l->decorate) {
-		r = l->decorate(call->service, obj);
-		if (r < 0)
-			return r;
-	}
-	n = codec_encode(l->type, obj, scratch, sizeof(scratch));
-	if (n < 0)
-		return (int)n;
-	r = call_add(call, l->attr, l->type, obj);
 	if (r < 0)
 		return r;
 	call->bytes += (size_t)n;
-	if (call->bytes < PAGE_BYTES && ++page->objects < PAGE_OBJECTS)
-		return 0;
+	return call->bytes >= PAGE_BYTES || ++call->objects >= PAGE_OBJECTS;
+}
+
+struct page {
+	struct call *call;
+	const struct listing *listing;
+};
+
+static int page_add_row(void *obj, void *data)
+{
+	struct page *page = data;
+	const struct listing *l = page->listing;
+	struct call *call = page->call;
+	int r = l->decorate ? l->decorate(call->service, obj) : 0;
+
+	if (!r)
+		r = page_add(call, l->attr, l->type, obj);
 	/* Perhaps this was the last; then the next page is empty. */
-	if (l->type->fields[0].kind == BVOL_UUID)
+	if (r == 1 && l->type->fields[0].kind == BVOL_UUID)
 		codec_set(call->response, BVOL_A_RESPONSE_MORE, more,
 			  *(struct bvol_uuid *)((char *)obj + l->type->fields[0].offset));
-	return 1;
+	return r;
+}
+
+int call_add_next(struct call *call, uint16_t attr, const struct bvol_type *type, const void *obj)
+{
+	struct bvol_uuid more = { 0 };
+	uint64_t first;
+	int r;
+
+	memcpy(&first, &call->request->after, sizeof(first));
+	if (call->full || call->position++ < first)
+		return 0;
+	r = page_add(call, attr, type, obj);
+	if (r != 1)
+		return r;
+	call->full = true;
+	memcpy(&more, &call->position, sizeof(call->position));
+	codec_set(call->response, BVOL_A_RESPONSE_MORE, more, more);
+	return 0;
 }
 
 int call_list(struct call *call, const struct listing *listing, const struct store_match *match)
@@ -214,7 +230,7 @@ int call_list(struct call *call, const struct listing *listing, const struct sto
 
 	r = store_select(call->service->store, listing->type, match,
 			 bvol_has(rq, BVOL_A_REQUEST_AFTER) ? &rq->after : NULL, rq->limit,
-			 page_add, &page, &call->err);
+			 page_add_row, &page, &call->err);
 	return r < 0 ? r : 0;
 }
 

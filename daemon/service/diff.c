@@ -10,7 +10,6 @@
 #include "fabric/fabric.h"
 #include "service/service.h"
 
-#define SHOWN_MAX	60
 
 struct diff {
 	struct call *call;
@@ -19,7 +18,6 @@ struct diff {
 	size_t n_exports;
 	uint8_t *registered;	/* by export: the module has it */
 	unsigned int outstanding;
-	unsigned int n;
 	int result;
 };
 
@@ -46,9 +44,7 @@ static void diff_free(struct diff *diff)
 
 static int diff_add(struct diff *diff, const struct bvol_difference *d)
 {
-	if (diff->n++ >= SHOWN_MAX)
-		return 0;
-	return call_add(diff->call, BVOL_A_RESPONSE_DIFFERENCE, &bvol_type_difference, d);
+	return call_add_next(diff->call, BVOL_A_RESPONSE_DIFFERENCE, &bvol_type_difference, d);
 }
 
 static int diff_module(struct diff *diff, const char *status, const struct bvol_uuid *id,
@@ -103,23 +99,9 @@ static void diff_end(struct diff *diff)
 {
 	struct call *call = diff->call;
 	int r = diff->result;
-	char *message = NULL;
 
 	if (!r)
 		r = check_module(diff);
-	if (!r && diff->n > SHOWN_MAX) {
-		struct bvol_difference d = {
-			.has = BVOL_BIT(BVOL_A_DIFFERENCE_STATUS) |
-			       BVOL_BIT(BVOL_A_DIFFERENCE_MESSAGE),
-			.status = (char *)"more",
-		};
-
-		if (asprintf(&message, "and %u more", diff->n - SHOWN_MAX) < 0)
-			message = NULL;
-		d.message = message;
-		r = call_add(call, BVOL_A_RESPONSE_DIFFERENCE, &bvol_type_difference, &d);
-	}
-	free(message);
 	diff_free(diff);
 	call_end(call, r);
 }

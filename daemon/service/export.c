@@ -174,8 +174,9 @@ int verb_export_create(struct call *call)
 	r = call_begin(call, row, &job);
 	if (!r)
 		r = store_insert(call->service->store, &bvol_type_export, export, &call->err);
+	/* The one answer that tells the secret unasked. */
 	if (!r)
-		r = answer(call, export);
+		r = call_add(call, BVOL_A_RESPONSE_EXPORT, &bvol_type_export, export);
 	return call_commit(call, job, r);
 }
 
@@ -184,12 +185,13 @@ int verb_export_list(struct call *call)
 	static const struct listing hidden = {
 		&bvol_type_export, BVOL_A_RESPONSE_EXPORT, hide_secret,
 	};
-	static const struct listing shown = { &bvol_type_export, BVOL_A_RESPONSE_EXPORT, NULL };
 	_cleanup_export_ export = NULL;
 	int r;
 
+	if (!call->request->ref && call->request->secrets)
+		return err_set(&call->err, -EINVAL, "secrets are shown of one export at a time");
 	if (!call->request->ref)
-		return call_list(call, call->request->secrets ? &shown : &hidden, NULL);
+		return call_list(call, &hidden, NULL);
 	r = find_export(call, &export);
 	if (!r)
 		r = count(call->service, export);

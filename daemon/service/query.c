@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Verbs that only look: jobs, sessions, the daemon itself. */
+/* Verbs that only look: jobs, the daemon itself. */
 #include <errno.h>
 #include <string.h>
 

@@ -14,7 +14,9 @@ static int answer(struct call *call, const char *project)
 
 	if (r < 0)
 		return r;
-	return codec_append_nest(&bvol_type_response, call->response, BVOL_A_RESPONSE_QUOTA, quota);
+	r = call_add_next(call, BVOL_A_RESPONSE_QUOTA, &bvol_type_quota, quota);
+	bvol_free(&bvol_type_quota, quota);
+	return r;
 }
 
 static int add_row(void *obj, void *data)

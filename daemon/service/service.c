@@ -52,7 +52,7 @@ int service_place(struct service *service, uint64_t size, const struct bvol_uuid
 	return r;
 }
 
-/* In the job's transaction. A volume made from a snapshot can't leave the snapshot's pool. */
+/* In the job's transaction. What comes from a snapshot stays in its pool, who asked for one gets that. */
 static int reschedule(struct job *job, struct bvol_volume *volume, void *data, struct err *e)
 {
 	struct service *service = data;
@@ -60,7 +60,7 @@ static int reschedule(struct job *job, struct bvol_volume *volume, void *data, s
 	struct bvol_uuid pool;
 	int r;
 
-	if (bvol_has(volume, BVOL_A_VOLUME_SNAPSHOT_ID))
+	if (bvol_has(volume, BVOL_A_VOLUME_SNAPSHOT_ID) || job->row->pinned)
 		return -ENOSPC;
 	r = codec_append_list(&bvol_type_job, job->row, BVOL_A_JOB_TRIED,
 			      bvol_uuid_text(&volume->pool_id, text));
@@ -121,4 +121,5 @@ void service_deinit(struct service *service)
 	free(service->attached);
 	service->attached = NULL;
 	usage_deinit(service);
+	engine_deinit(&service->engine);
 }

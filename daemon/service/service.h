@@ -51,7 +51,9 @@ struct call {
 	struct bvol_response *response;
 	uint32_t uid, pid;
 	struct err err;
-	size_t bytes;			/* of the objects in response */
+	size_t bytes, objects;		/* of a list in response */
+	uint64_t position;		/* of the next object of a list without ids */
+	bool full;
 	/* The wire's: send response, then call_free(). */
 	void (*reply)(struct call *call);
 	void *data;
@@ -114,6 +116,11 @@ int call_commit(struct call *call, struct job *job, int r);
 /* A job's row with who asked; the caller sets the objects. */
 struct bvol_job *call_job(struct call *call, const char *kind);
 
+/*
+ * call_add() for a list whose objects have no ids: what lies before the page that
+ * is asked for, and behind it, is left out.
+ */
+int call_add_next(struct call *call, uint16_t attr, const struct bvol_type *type, const void *obj);
 /* A -list verb: what matches, with "after" and "limit", each decorated by decorate. */
 struct listing {
 	const struct bvol_type *type;

@@ -40,7 +40,7 @@ static int session_work(void *data, struct err *e)
 
 static int add_session(const void *obj, void *data)
 {
-	return call_add(data, BVOL_A_RESPONSE_SESSION, &bvol_type_session, obj);
+	return call_add_next(data, BVOL_A_RESPONSE_SESSION, &bvol_type_session, obj);
 }
 
 static void session_done(void *data, int result, const struct err *why)

@@ -189,15 +189,18 @@ int usage_refresh(struct service *service, void (*then)(void *data), void *data)
 	return 0;
 }
 
-/* Asked in an earlier round and silent since: nothing new is placed there. */
+/* On its way up, or asked in an earlier round and silent since: nothing new is placed there. */
 static int mark_silent(struct service *service, const struct pool_usage *p, struct bvol_pool *pool)
 {
-	if (!p->stat || p->round == service->usage->round ||
+	if ((!engine_is_closed(&service->engine, &pool->id) &&
+	     (!p->stat || p->round == service->usage->round)) ||
 	    (pool->status != BVOL_POOL_STATUS_AVAILABLE &&
 	     pool->status != BVOL_POOL_STATUS_READ_ONLY))
 		return 0;
 	codec_set(pool, BVOL_A_POOL_STATUS, status, BVOL_POOL_STATUS_ERROR);
-	return codec_set_string(&bvol_type_pool, pool, BVOL_A_POOL_ERROR, "it does not answer");
+	return codec_set_string(&bvol_type_pool, pool, BVOL_A_POOL_ERROR,
+				engine_is_closed(&service->engine, &pool->id) ?
+				"it is still being brought up" : "it does not answer");
 }
 
 int usage_fill(struct service *service, struct bvol_pool *pool)

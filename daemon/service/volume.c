@@ -194,6 +194,7 @@ int verb_volume_create(struct call *call)
 		r = volume_reserve(call, volume, snapshot);
 	codec_set(row, BVOL_A_JOB_VOLUME_ID, volume_id, volume->id);
 	codec_set(row, BVOL_A_JOB_POOL_ID, pool_id, volume->pool_id);
+	codec_set(row, BVOL_A_JOB_PINNED, pinned, rq->pool != NULL);
 	if (snapshot)
 		codec_set(row, BVOL_A_JOB_SNAPSHOT_ID, snapshot_id, snapshot->id);
 	if (!r)

@@ -261,7 +261,7 @@ int listener_open(struct wire *wire, const char *path, const char *group, struct
 	wire->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (wire->fd < 0)
 		return err_set(e, -errno, "can't make a socket: %s", strerror(errno));
-	/* The state directory's lock says that no other daemon listens there. */
+	/* The run directory's lock says that no other daemon listens there. */
 	unlink(path);
 	old = umask(0177);
 	r = bind(wire->fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||

@@ -57,16 +57,29 @@ static void on_overrun(void *data)
 	service_attach(wire->service);
 }
 
-static int on_input(struct source *source, uint32_t events, void *data)
-{
-	static const struct link_ops ops = { on_call, on_event, on_overrun };
-	struct wire *wire = data;
-	int r = link_handle(wire->link, &ops, wire);
+static const struct link_ops link_ops = { on_call, on_event, on_overrun };
 
+static void handled(struct wire *wire, int r)
+{
 	if (r == -ENODEV)
 		relay_lost(wire);
 	else if (r < 0)
 		log_warn("kernel module: %s", strerror(-r));
+}
+
+static int on_calls(struct source *source, uint32_t events, void *data)
+{
+	struct wire *wire = data;
+
+	handled(wire, link_handle_calls(wire->link, &link_ops, wire));
+	return 0;
+}
+
+static int on_events(struct source *source, uint32_t events, void *data)
+{
+	struct wire *wire = data;
+
+	handled(wire, link_handle_events(wire->link, &link_ops, wire));
 	return 0;
 }
 
@@ -179,7 +192,7 @@ static int relay_bind(struct wire *wire, struct err *e)
 	link_events(wire->link, 0, take_event, wire);
 	r = relay_catchup(wire);
 	if (!r)
-		r = loop_io(wire->loop, link_event_fd(wire->link), EPOLLIN, on_input, wire,
+		r = loop_io(wire->loop, link_event_fd(wire->link), EPOLLIN, on_events, wire,
 			    &wire->event_source);
 	if (!r && wire->ready)
 		r = relay_ready(wire);
@@ -228,14 +241,20 @@ int relay_init(struct wire *wire, struct err *e)
 	return 0;
 }
 
+/* Events are followed from the binding on, calls wait in their socket until now. */
 int relay_ready(struct wire *wire)
 {
+	int r;
+
 	if (wire->lost || wire->call_source)
 		return 0;
 	if (wire->fresh)
 		service_recall(wire->service);
-	return loop_io(wire->loop, link_call_fd(wire->link), EPOLLIN, on_input, wire,
-		       &wire->call_source);
+	r = loop_io(wire->loop, link_call_fd(wire->link), EPOLLIN, on_calls, wire,
+		    &wire->call_source);
+	if (!r)
+		on_calls(NULL, 0, wire);
+	return r;
 }
 
 void relay_deinit(struct wire *wire)

@@ -100,8 +100,11 @@ test_start() {
 	hang
 	check "a daemon starts while a disk hangs" quick 20 bvold_start
 	check "and serves the other pool" quick 3 bvolctl volume create f6 --size 256M --pool fast
+	expect_fail 1 "brought up" bvolctl volume create s5 --size 256M --pool slow
+	expect_fail 1 "brought up" bvolctl volume delete s3
 	go_on
 	check "the disk is back: so is its pool" wait_for 20 settled
+	check "what was refused has not happened" volume_is s3 available
 	check "a volume is created there" wait_for 10 bvolctl volume create s4 --size 256M --pool slow
 	check "the kernel is as the database wants it" same
 	check "SIGTERM ends bvold" bvold_stop

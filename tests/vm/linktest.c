@@ -74,7 +74,9 @@ static int play_daemon(void)
 		};
 
 		poll(fds, 3, -1);
-		r = link_handle(link, &ops, &link);
+		r = link_handle_calls(link, &ops, &link);
+		if (!r)
+			r = link_handle_events(link, &ops, &link);
 		if (r < 0)
 			break;
 		if (!fds[0].revents)

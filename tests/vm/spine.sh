@@ -284,6 +284,10 @@ test_logout() {
 }
 
 test_revert() {
+	mount "$v1_node" "$mnt"
+	check "it is not reverted under a mounted file system" fails bvolctl volume revert v1 --snapshot s1
+	umount "$mnt"
+	check "but left as it is" volume_is v1 available
 	check "the volume is reverted" bvolctl volume revert v1 --snapshot s1
 	v1_node=$(device_of v1)
 	check "it has the snapshot's bytes" cmp -n $gib "$v1_node" "$v3_node"

@@ -150,7 +150,7 @@ struct bvol_volume {
 	struct bvol_uuid pool_id;
 	struct bvol_uuid snapshot_id;	/* Snapshot it was created from. */
 	char *project;
-	char *device;	/* Node of the thin device on its storage node, from the first export on. */
+	char *device;	/* Node of the thin device on its storage node, from the first export on until the node starts again. */
 	char *error;	/* Why the status is an error. */
 	uint64_t created_at;
 	uint64_t updated_at;
@@ -190,6 +190,7 @@ struct bvol_job {
 	uint32_t pid;	/* Process that asked. */
 	uint64_t created_at;
 	uint64_t updated_at;
+	uint32_t pinned;	/* 1: the pool was asked for, no other one will do. */
 };
 
 /* What a project may have and has; a limit of -1 means no limit. */

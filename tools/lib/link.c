@@ -43,7 +43,7 @@ static int tell(struct link *link, uint8_t cmd, const struct bvol_type *type, co
 /*
  * The kernel acts on the message before send() returns, so that the answer is
  * there already. A client may have called in between: its call is proof
- * enough, and is left for link_handle().
+ * enough, and is left for link_handle_calls().
  */
 static int bind_daemon(struct link *link, const char *version, char *sentence)
 {
@@ -128,7 +128,7 @@ int link_event_fd(const struct link *link)
 
 /* Receiving */
 
-static int handle_calls(struct link *link, const struct link_ops *ops, void *data)
+int link_handle_calls(struct link *link, const struct link_ops *ops, void *data)
 {
 	struct message message;
 	int r;
@@ -152,7 +152,7 @@ static int handle_calls(struct link *link, const struct link_ops *ops, void *dat
 	return 0;
 }
 
-static int handle_events(struct link *link, const struct link_ops *ops, void *data)
+int link_handle_events(struct link *link, const struct link_ops *ops, void *data)
 {
 	struct message message;
 	void *event;
@@ -179,13 +179,6 @@ static int handle_events(struct link *link, const struct link_ops *ops, void *da
 	return 0;
 }
 
-int link_handle(struct link *link, const struct link_ops *ops, void *data)
-{
-	int r;
-
-	r = handle_calls(link, ops, data);
-	return r < 0 ? r : handle_events(link, ops, data);
-}
 
 /* Requests */
 

@@ -43,9 +43,11 @@ int link_call_fd(const struct link *link);
 int link_event_fd(const struct link *link);
 /*
  * Deliver what is there without waiting. -ENODEV: the module has gone (or the
- * binding is lost): close the link and wait for the family to come back.
+ * binding is lost): close the link and wait for the family to come back. A call
+ * may be there before its descriptor says so: handle them once before polling.
  */
-int link_handle(struct link *link, const struct link_ops *ops, void *data);
+int link_handle_calls(struct link *link, const struct link_ops *ops, void *data);
+int link_handle_events(struct link *link, const struct link_ops *ops, void *data);
 
 /*
  * -ENOENT: the caller has gone; -EAGAIN: its socket is full and it gets

@@ -458,10 +458,12 @@ static const struct bvol_field job_fields[] = {
 	  .kind = BVOL_TIME, .offset = offsetof(struct bvol_job, created_at) },
 	{ .name = "updated_at", .attr = BVOL_A_JOB_UPDATED_AT,
 	  .kind = BVOL_TIME, .offset = offsetof(struct bvol_job, updated_at) },
+	{ .name = "pinned", .attr = BVOL_A_JOB_PINNED,
+	  .kind = BVOL_U32, .offset = offsetof(struct bvol_job, pinned) },
 };
 
 const struct bvol_type bvol_type_job = {
-	"job", sizeof(struct bvol_job), job_fields, 17,
+	"job", sizeof(struct bvol_job), job_fields, 18,
 };
 
 static const struct bvol_field quota_fields[] = {

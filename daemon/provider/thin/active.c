@@ -137,7 +137,8 @@ int thin_plan_deactivate(struct store *store, const struct bvol_pool *pool,
  * content and the rows as they were: the exchange planned anew finds the table
  * right and goes on to commit. If it is given up instead, the next activate of
  * a puts its own content back, and b can't be destroyed until then, because the
- * kernel deletes no device that is shown.
+ * kernel deletes no device that is shown. Whoever has the block device open has
+ * cached what it held, so nothing changes under him.
  */
 static int exchange_act(struct action *action, struct err *e)
 {
@@ -152,6 +153,9 @@ static int exchange_act(struct action *action, struct err *e)
 		return err_set(e, -EBUSY, "%s is active, its content can't be moved", name);
 	if ((code = dm_info(thin_name(&a->dev.id, THIN_VOLUME, name), &info, e)))
 		return code;
+	if (info.open_count > 0)
+		return err_set(e, -EBUSY,
+			       "the block device %s is open; end what uses it, then try again", name);
 	return info.live_table ? show(&a->pool, &a->dev.id, a->other.dev_id, a->size, e) : 0;
 }
 
