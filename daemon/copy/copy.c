@@ -200,4 +200,5 @@ void copy_pause(struct copy *copy, bool pause)
 void copy_set_rate(struct copy *copy, uint64_t rate)
 {
 	copy_limit_set(copy->own, rate);
+	gate_wake(&copy->gate);
 }

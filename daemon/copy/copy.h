@@ -68,7 +68,7 @@ struct copy_progress {
 	uint64_t done, total;		/* bytes of all passes */
 	uint64_t rate;			/* bytes a second, lately */
 	uint64_t seconds_left;		/* UINT64_MAX: can't be told */
-	uint64_t quiet_ms;		/* since the device last gave something back */
+	uint64_t quiet_ms;		/* that the run has waited for the device alone, in vain */
 	bool paused;
 };
 

@@ -63,6 +63,22 @@ static void wait_until(struct gate *gate, uint64_t until)
 		pthread_cond_wait(&gate->changed, &gate->lock);
 }
 
+/* The engine waits for something else than the device. The lock is held. */
+static void engine_waits(struct gate *gate, uint64_t until)
+{
+	gate->idle = true;
+	wait_until(gate, until);
+	gate->last = gate_now();
+	gate->idle = false;
+}
+
+void gate_wake(struct gate *gate)
+{
+	pthread_mutex_lock(&gate->lock);
+	pthread_cond_broadcast(&gate->changed);
+	pthread_mutex_unlock(&gate->lock);
+}
+
 void gate_cancel(struct gate *gate)
 {
 	pthread_mutex_lock(&gate->lock);
@@ -88,11 +104,9 @@ bool gate_wants_stop(struct gate *gate)
 
 void gate_sleep(struct gate *gate, uint64_t ns)
 {
-	uint64_t until = gate_now() + ns;
-
 	pthread_mutex_lock(&gate->lock);
-	while (!gate_wants_stop(gate) && gate_now() < until)
-		wait_until(gate, until);
+	if (!gate_wants_stop(gate))
+		engine_waits(gate, gate_now() + ns);
 	pthread_mutex_unlock(&gate->lock);
 }
 
@@ -102,7 +116,7 @@ int gate_pass(struct gate *gate, struct err *e)
 
 	pthread_mutex_lock(&gate->lock);
 	while (gate->paused && !gate->cancelled)
-		wait_until(gate, 0);
+		engine_waits(gate, 0);
 	cancelled = gate->cancelled;
 	pthread_mutex_unlock(&gate->lock);
 	return cancelled ? err_set(e, -ECANCELED, "cancelled") : 0;
@@ -118,7 +132,7 @@ int gate_mark(struct gate *gate, const struct copy_cursor *cursor, struct err *e
 		gate->mark_waits = true;
 		pthread_cond_broadcast(&gate->changed);
 		while (gate->mark_waits)
-			wait_until(gate, 0);
+			engine_waits(gate, 0);
 		code = gate->mark_answer;
 		if (code)
 			err_set(e, code, "%s", gate->mark_err.text);
@@ -166,7 +180,7 @@ static void tell(struct gate *gate, struct pace *pace, uint64_t now)
 	uint64_t rate = (uint64_t)((unsigned __int128)(done - pace->done) * NS / (now - pace->at + 1));
 	struct copy_progress p = {
 		.op = (enum copy_op)gate->op, .done = done, .total = pace->total, .paused = gate->paused,
-		.quiet_ms = now > last ? (now - last) / MS : 0, .seconds_left = UINT64_MAX,
+		.quiet_ms = now > last && !gate->idle ? (now - last) / MS : 0, .seconds_left = UINT64_MAX,
 	};
 
 	pace->rate = p.rate = pace->rate ? (3 * pace->rate + rate) / 4 : rate;

@@ -20,6 +20,7 @@ struct gate {
 	uint64_t cancelled_at;
 	/* By the engine. */
 	_Atomic uint64_t done, last;	/* bytes of all passes; when the device gave something */
+	atomic_bool idle;		/* it is not the device that the engine waits for */
 	_Atomic int op;
 	/* Under lock. */
 	bool finished, abandoned;
@@ -38,13 +39,14 @@ void gate_deinit(struct gate *gate);
 /* Nanoseconds, monotonic; never 0. */
 uint64_t gate_now(void);
 
-/* From anywhere. */
+/* From anywhere. What the engine sleeps for has changed: */
+void gate_wake(struct gate *gate);
 void gate_cancel(struct gate *gate);
 void gate_pause(struct gate *gate, bool pause);
 
 /* The engine's side. */
 bool gate_wants_stop(struct gate *gate);	/* cancelled or paused */
-void gate_sleep(struct gate *gate, uint64_t ns);	/* less, if one of these comes */
+void gate_sleep(struct gate *gate, uint64_t ns);	/* less, if something changes */
 /* 0 when nobody pauses the run any more, -ECANCELED. */
 int gate_pass(struct gate *gate, struct err *e);
 /* Everything before the cursor is durable: returns what the runner's mark() says. */

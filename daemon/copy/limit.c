@@ -9,7 +9,8 @@
 #define BUCKET_NS	(NS / 10)
 /* Nobody has a disk as fast as that, and sums of two such rates don't overflow. */
 #define RATE_MAX	(UINT64_C(1) << 50)
-#define WAIT_MAX	(10 * NS)
+/* Who waits longer would not hear of a new rate. */
+#define WAIT_MAX	NS
 
 /* The product of nanoseconds and a rate may have 84 bits. */
 typedef unsigned __int128 wide;
