@@ -128,7 +128,8 @@ int copy_new(const struct copy_plan *plan, struct copy **ret, struct err *e);
  *	-ETIMEDOUT	the same, but the device has not given back its requests
  *	-EBADMSG	a check found another byte; the sentence has its offset
  *	-ERANGE		an extent lies beyond the end of the device
- *	-EBUSY		somebody else has the device, maybe an abandoned run
+ *	-EBUSY		somebody else has the device, maybe an abandoned run, or
+ *			for a moment the ring of a process that was killed
  *	-EOPNOTSUPP	the device can't discard
  *	-EINVAL		neither block device nor file; a cursor behind the end
  *	others		of the I/O; the sentence has device and offset

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What native measures stand on: a full file, a loop device on another one, programs with a stop-watch.
 
-	Bed     the file and the device, for a with statement
+	Bed     the file and the device, made when they are asked for; for a with statement
 	Side    a program that wipes one of them, for bed.alternate; keeps its processor time
 	fio     the same of fio: what the device can take
 """
+import functools
 import json
 import os
 import statistics
@@ -32,19 +33,12 @@ class Bed:
         self.bytes, self.rounds = mib * MIB, rounds
         self.files = []
         self.devices = []
-        self.file = self.device = ""
         with open(HUGE_PAGES, encoding="ascii") as f:
             self.huge_pages = f.read()
 
     def __enter__(self):
-        try:
-            with open(HUGE_PAGES, "w", encoding="ascii") as f:
-                f.write("16")
-            self.file = self.full(self.bytes)
-            self.device = self.loop(self.bytes)
-        except BaseException:
-            self.__exit__()
-            raise
+        with open(HUGE_PAGES, "w", encoding="ascii") as f:
+            f.write("16")
         return self
 
     def __exit__(self, *_):
@@ -54,6 +48,14 @@ class Bed:
             os.unlink(path)
         with open(HUGE_PAGES, "w", encoding="ascii") as f:
             f.write(self.huge_pages)
+
+    @functools.cached_property
+    def file(self):
+        return self.full(self.bytes)
+
+    @functools.cached_property
+    def device(self):
+        return self.loop(self.bytes)
 
     def full(self, size):
         """A file of random bytes."""
