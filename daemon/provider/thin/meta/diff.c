@@ -195,9 +195,9 @@ static bool wants(const struct cursor *c, const struct node *node, uint32_t i)
 	if (!peer)
 		return cursor_place(other) == PLACE_SUBTREE &&
 		       node_child_end(node, i) <= cursor_begin(other);
-	if (key >= peer->end)
+	/* Mostly it has the same place there; its key may be another one, but not by much. */
+	if (key >= peer->end || (i < peer->n && block == node_number(peer, i)))
 		return false;
-	/* Its key may be another one there, but not by much. */
 	at = node_find(peer, key);
 	return block != node_number(peer, at) &&
 	       (at + 1 == peer->n || block != node_number(peer, at + 1));

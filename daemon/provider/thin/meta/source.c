@@ -38,6 +38,12 @@ static int open_direct(const char *path, struct stat *st, struct err *e)
 	return fd;
 }
 
+/* Too large for the stack, where it would be cleared for every call. */
+struct batch {
+	struct iocb blocks[SOURCE_SPANS], *list[SOURCE_SPANS];
+	struct io_event events[SOURCE_SPANS];
+};
+
 /*
  * A context of the kernel that nobody uses. To destroy one takes it tens of
  * milliseconds, far longer than most of what one is wanted for.
@@ -60,31 +66,36 @@ static void end_aio(struct source *s)
 	s->aio = 0;
 }
 
-int source_open(struct source *s, const char *path, struct err *e)
-{
-	struct stat st;
-	uint64_t size = 0;
-	int fd = open_direct(path, &st, e);
-
-	if (fd < 0)
-		return fd;
-	if (S_ISREG(st.st_mode)) {
-		size = (uint64_t)st.st_size;
-	} else if (!S_ISBLK(st.st_mode) || ioctl(fd, BLKGETSIZE64, &size)) {
-		close(fd);
-		return err_set(e, -EINVAL, "the pool's metadata is neither a block device nor a file");
-	}
-	*s = (struct source){ .fd = fd, .blocks = size / META_BLOCK, .aio = begin_aio() };
-	return 0;
-}
-
 void source_close(struct source *s)
 {
 	aio_context_t none = 0;
 
 	if (!atomic_compare_exchange_strong(&spare, &none, s->aio))
 		end_aio(s);
+	free(s->batch);
 	close(s->fd);
+}
+
+int source_open(struct source *s, const char *path, struct err *e)
+{
+	struct batch *batch = malloc(sizeof(*batch));
+	struct stat st;
+	uint64_t size = 0;
+	int fd = batch ? open_direct(path, &st, e) : err_set(e, -ENOMEM, "out of memory");
+
+	if (fd < 0) {
+		free(batch);
+		return fd;
+	}
+	*s = (struct source){ .fd = fd, .aio = begin_aio(), .batch = batch };
+	if (S_ISREG(st.st_mode)) {
+		size = (uint64_t)st.st_size;
+	} else if (!S_ISBLK(st.st_mode) || ioctl(fd, BLKGETSIZE64, &size)) {
+		source_close(s);
+		return err_set(e, -EINVAL, "the pool's metadata is neither a block device nor a file");
+	}
+	s->blocks = size / META_BLOCK;
+	return 0;
 }
 
 void *source_buffer(size_t count, struct err *e)
@@ -118,8 +129,8 @@ static int read_span(struct source *s, const struct span *span, struct err *e)
 /* All at once; done are those of which every byte has come. */
 static void read_together(struct source *s, const struct span *spans, size_t n, bool *done)
 {
-	struct iocb blocks[SOURCE_SPANS], *list[SOURCE_SPANS];
-	struct io_event events[SOURCE_SPANS];
+	struct iocb *blocks = s->batch->blocks, **list = s->batch->list;
+	struct io_event *events = s->batch->events;
 	size_t asked = 0, came = 0;
 	long r = 1;
 

@@ -13,6 +13,7 @@
 struct source {
 	int fd;
 	unsigned long aio;		/* context of the kernel, 0: none */
+	struct batch *batch;		/* what it is asked with */
 	uint64_t blocks;		/* those from here on are not asked for */
 	uint64_t blocks_read;
 	const atomic_bool *cancel;	/* or NULL */

@@ -7,7 +7,7 @@
 #include "provider/thin/meta/tree.h"
 #include "util/cleanup.h"
 
-_Static_assert(TREE_CHILDREN <= SOURCE_SPANS, "all children of a node are read at once");
+_Static_assert(TREE_CHILDREN <= SOURCE_SPANS && TREE_CHILDREN < UINT8_MAX, "all children of a node are read at once");
 _Static_assert(2 * (TREE_LEVELS * TREE_CHILDREN + 256) * META_BLOCK <= META_MEMORY,
 	       "two cursors and a bit are not too much");
 
@@ -178,7 +178,7 @@ void cursor_skip(struct cursor *c)
 
 static bool is_wanted(const struct cursor *c, const struct level *l, uint32_t i)
 {
-	if (l->children.has[i])
+	if (l->children.place[i])
 		return false;
 	if (i == l->at)
 		return true;
@@ -196,11 +196,11 @@ static int fetch(struct cursor *c, struct level *l, struct err *e)
 	if (!f->to && !(f->to = source_buffer(TREE_CHILDREN, e)))
 		return -ENOMEM;
 	for (uint32_t i = l->at; i < l->node.n; i++) {
-		struct span one = { node_number(&l->node, i), 1, f->to + (size_t)i * META_BLOCK };
+		struct span one = { node_number(&l->node, i), 1, f->to + (size_t)f->n * META_BLOCK };
 
 		if (!is_wanted(c, l, i))
 			continue;
-		f->has[i] = true;
+		f->place[i] = (uint8_t)++f->n;
 		if (!n || !source_join(&spans[n - 1], &one))
 			spans[n++] = one;
 	}
@@ -218,9 +218,9 @@ static int read_child(struct cursor *c, const uint8_t **ret, struct err *e)
 	if (c->whole)
 		return source_read(c->source, &root, 1, e);
 	l = cursor_level(c);
-	if (!l->children.has[l->at])
+	if (!l->children.place[l->at])
 		code = fetch(c, l, e);
-	*ret = l->children.to + (size_t)l->at * META_BLOCK;
+	*ret = l->children.to + (size_t)(l->children.place[l->at] - 1) * META_BLOCK;
 	return code;
 }
 
@@ -253,7 +253,8 @@ int cursor_enter(struct cursor *c, struct err *e)
 	c->whole = false;
 	l->node = node;
 	l->at = 0;
-	memset(l->children.has, 0, sizeof(l->children.has));
+	l->children.n = 0;
+	memset(l->children.place, 0, sizeof(l->children.place));
 	c->depth++;
 	/* The root of an empty tree. */
 	if (!node.n)

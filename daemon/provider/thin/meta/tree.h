@@ -67,10 +67,11 @@ uint32_t node_find(const struct node *node, uint64_t key);
 /* Copy the value of key. -ENOENT without a sentence. */
 int tree_find(struct source *s, const struct tree *tree, uint64_t key, void *value, struct err *e);
 
-/* Children of one node that were read together, each in its place. */
+/* Children of one node that were read together, one behind the other: the processor's cache likes it. */
 struct fetched {
 	uint8_t *to;
-	bool has[TREE_CHILDREN];
+	uint32_t n;
+	uint8_t place[TREE_CHILDREN];	/* by the child's number, from 1 on; 0: not read */
 };
 
 struct level {
