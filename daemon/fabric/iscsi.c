@@ -44,6 +44,18 @@ static int make_dir(const char *base, const char *name, struct err *e)
 	return 0;
 }
 
+/* While there are any, the kernel refuses another dbroot. */
+static int has_backstores(struct configfs *c, struct err *e)
+{
+	_cleanup_(configfs_list_freep) char **names = NULL;
+	int r = configfs_list(c, "core", &names, e);
+
+	for (size_t i = 0; r >= 0 && names[i]; i++)
+		if (strcmp(names[i], "alua"))
+			return 1;
+	return r;
+}
+
 /*
  * The kernel copies the text over the old one and relies on a newline for its
  * end, so that here there has to be one.
@@ -61,13 +73,14 @@ static int set_dbroot(struct configfs *c, const char *dbroot, struct err *e)
 		r = configfs_read(c, "dbroot", now, sizeof(now), e);
 	if (r < 0 || !strcmp(now, dbroot))
 		return r;
-	snprintf(text, sizeof(text), "%s\n", dbroot);
-	r = configfs_write(c, "dbroot", text, NULL);
-	if (r == -EINVAL) {
+	r = has_backstores(c, e);
+	if (r > 0)
 		log_notice("the kernel's target keeps reservations in %s, not in %s: it is in use "
 			   "already", now, dbroot);
-		return 0;
-	}
+	if (r)
+		return r < 0 ? r : 0;
+	snprintf(text, sizeof(text), "%s\n", dbroot);
+	r = configfs_write(c, "dbroot", text, e);
 	if (r >= 0)
 		r = configfs_read(c, "dbroot", now, sizeof(now), e);
 	if (r < 0 || strcmp(now, dbroot))

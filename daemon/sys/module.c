@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <libkmod.h>
@@ -52,8 +54,7 @@ static int load(struct kmod_module *module, struct err *e)
 	}
 }
 
-/* A crash leaves the module loaded or not; loading it again is harmless. */
-int module_load(const char *name, struct err *e)
+static int find_and_load(const char *name, struct err *e)
 {
 	_cleanup_(kmod_freep) struct kmod_ctx *kmod = kmod_new(NULL, NULL);
 	_cleanup_(kmod_list_freep) struct kmod_list *found = NULL;
@@ -79,4 +80,26 @@ int module_load(const char *name, struct err *e)
 			return r;
 	}
 	return 0;
+}
+
+/* Loaded, and not on its way in or out. */
+static bool is_live(const char *name)
+{
+	char path[128], state[16] = "";
+	_cleanup_fclose_ FILE *file;
+
+	snprintf(path, sizeof(path), "/sys/module/%s/initstate", name);
+	for (char *c = path; *c; c++)
+		*c = *c == '-' ? '_' : *c;
+	file = fopen(path, "re");
+	return file && fgets(state, sizeof(state), file) && !strcmp(state, "live\n");
+}
+
+/*
+ * A crash leaves the module loaded or not; loading it again is harmless. Looking
+ * for it in the kernel's lists takes long, so one that is there is not looked for.
+ */
+int module_load(const char *name, struct err *e)
+{
+	return is_live(name) ? 0 : find_and_load(name, e);
 }
