@@ -111,7 +111,7 @@ void service_call(struct call *call, uint32_t verb, const void *payload, size_t 
 		err_set(&call->err, r, "%s: the request is malformed", v->name);
 	if (!r)
 		r = check_arguments(call);
-	if (!r && v->fresh)
+	if (!r && (v->usage == FRESH || (v->usage == RECENT && !usage_is_recent(call->service))))
 		r = usage_refresh(call->service, call_run, call);
 	else if (!r) {
 		call_run(call);

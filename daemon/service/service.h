@@ -65,7 +65,7 @@ struct verb {
 	const char *name;	/* "volume create" */
 	uint64_t required;	/* bits of the request's fields */
 	uint64_t optional;
-	bool fresh;		/* read the pools' usage first */
+	enum { ANY_AGE, RECENT, FRESH } usage;	/* of the pools: how old it may be */
 	/*
 	 * 0: answered; negative: refused, the sentence is in call->err; 1: call_end()
 	 * will be called later.
@@ -136,6 +136,8 @@ int call_list(struct call *call, const struct listing *listing, const struct sto
 int usage_fill(struct service *service, struct bvol_pool *pool);
 /* Read all pools' numbers (a pool that hangs is waited for one second), then call then. */
 int usage_refresh(struct service *service, void (*then)(void *data), void *data);
+/* Are they so young that a decision can be made on them? */
+bool usage_is_recent(struct service *service);
 int usage_init(struct service *service);
 void usage_deinit(struct service *service);
 

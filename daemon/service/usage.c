@@ -13,6 +13,8 @@
 #include "util/log.h"
 
 #define ROUND_USEC	(1000 * 1000)
+/* What is promised is counted in the database; what is used changes as fast as a disk writes. */
+#define RECENT_NSEC	(UINT64_C(500) * 1000 * 1000)
 
 struct waiter {
 	struct waiter *next;
@@ -32,6 +34,7 @@ struct usage {
 	struct pool_usage *pools;
 	struct waiter *now, *next;
 	unsigned int round, outstanding;
+	uint64_t ended;		/* the last round, CLOCK_REALTIME in nanoseconds */
 	struct source *timer;
 };
 
@@ -63,6 +66,7 @@ static void round_end(struct service *service)
 	usage->timer = source_free(usage->timer);
 	usage->now = NULL;
 	usage->outstanding = 0;
+	usage->ended = change_now();
 	usage->round++;
 	for (; w; w = next) {
 		next = w->next;
@@ -174,6 +178,24 @@ static int round_start(struct service *service)
 	else
 		r = loop_timer(service->loop, ROUND_USEC, on_late, service, &usage->timer);
 	return r;
+}
+
+/* One that has come since the last round has no numbers yet. */
+static int is_unread(void *obj, void *data)
+{
+	struct bvol_pool *pool = obj;
+	struct pool_usage *p = pool_find(data, &pool->id);
+
+	return pool->status == BVOL_POOL_STATUS_AVAILABLE && (!p || !p->u.data_total);
+}
+
+bool usage_is_recent(struct service *service)
+{
+	uint64_t age = change_now() - service->usage->ended;
+
+	/* After a step back of the clock it is huge. */
+	return age < RECENT_NSEC &&
+	       !store_select(service->store, &bvol_type_pool, NULL, NULL, 0, is_unread, service, NULL);
 }
 
 int usage_refresh(struct service *service, void (*then)(void *data), void *data)
