@@ -508,6 +508,16 @@ void job_start(struct job *job)
 		job_run(job);
 }
 
+static const char *resume_at(const struct job_flow *flow, const char *step)
+{
+	const char *const *pair = flow->resume;
+
+	for (; step && pair && *pair; pair += 2)
+		if (!strcmp(pair[0], step))
+			return pair[1];
+	return step;
+}
+
 static int job_resume(void *obj, void *data)
 {
 	struct engine *engine = data;
@@ -531,7 +541,8 @@ static int job_resume(void *obj, void *data)
 		job_free(job);
 		return 0;
 	}
-	job->step = step_find(job_undoing(job) ? job->flow->undo : job->flow->steps, row->step);
+	job->step = step_find(job_undoing(job) ? job->flow->undo : job->flow->steps,
+			      resume_at(job->flow, row->step));
 	if (job_undoing(job))
 		err_set(&job->err, -EIO, "%s", row->error ? row->error : "interrupted");
 	log_notice("job %s goes on at %s", row->kind, job->step->name);

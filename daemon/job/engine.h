@@ -27,6 +27,7 @@ enum job_lane {
 	LANE_NONE,
 	LANE_POOL,	/* the job's pool: its metadata has one writer */
 	LANE_EXPORT,	/* the job's export */
+	LANE_WIPE,	/* the job's pool again, for wipes, which take long: one after the other */
 };
 
 struct engine;
@@ -61,6 +62,12 @@ struct job_flow {
 	int (*begin)(struct job *job, struct err *e);
 	const struct job_step *steps;	/* name NULL at the end */
 	const struct job_step *undo;	/* may be NULL */
+	/*
+	 * Steps that need what an earlier one of their list has in memory: pairs of
+	 * the step that a crash has hit and the one to go on at, NULL at the end. May
+	 * be NULL.
+	 */
+	const char *const *resume;
 	/*
 	 * In the last transaction of a failed job. clean: the undo steps (if any)
 	 * went through. Returns 1 to begin again at the first step.

@@ -68,6 +68,21 @@ int flow_destroy(struct job *job, const struct bvol_uuid *id, struct action **re
 	return r < 0 ? r : provider->destroy(flow_store(job), pool, id, ret, e);
 }
 
+int flow_wipe(struct job *job, const struct bvol_uuid *id, struct action **ret, struct err *e)
+{
+	const struct provider_ops *provider;
+	_cleanup_pool_ pool = NULL;
+	struct provider_wipe how;
+	int r = flow_pool(job, &pool, &provider, e);
+
+	if (r < 0)
+		return r;
+	how.policy = job->row->wipe ? job->row->wipe : pool->wipe;
+	how.verify = job->row->verify || pool->verify;
+	return how.policy == BVOL_WIPE_NONE ? 0 :
+	       provider->wipe(flow_store(job), pool, id, &how, ret, e);
+}
+
 uint32_t flow_idle(struct job *job, const struct bvol_volume *volume)
 {
 	const struct engine_hooks *hooks = &job->engine->hooks;

@@ -69,6 +69,8 @@ int flow_set_export(struct job *job, uint32_t status, const char *error, struct 
 /* Plans that more than one workflow has. */
 int flow_plan_pool_destroy(struct job *job, struct action **ret, struct err *e);
 int flow_plan_activate(struct job *job, struct action **ret, struct err *e);
+/* Plan the wipe of a device in the job's pool, as the job or else the pool wants it; maybe none. */
+int flow_wipe(struct job *job, const struct bvol_uuid *id, struct action **ret, struct err *e);
 int flow_plan_destroy_volume(struct job *job, struct action **ret, struct err *e);
 int flow_plan_remove_target(struct job *job, struct action **ret, struct err *e);
 int flow_plan_withdraw(struct job *job, struct action **ret, struct err *e);

@@ -7,7 +7,7 @@
 
 static const struct bvol_uuid *lane_key(const struct job *job, enum job_lane kind)
 {
-	return kind == LANE_POOL ? &job->row->pool_id : &job->row->export_id;
+	return kind == LANE_EXPORT ? &job->row->export_id : &job->row->pool_id;
 }
 
 static bool lane_is(const struct lane *lane, const struct job *job, enum job_lane kind)

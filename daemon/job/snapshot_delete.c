@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "job/flow.h"
 
+static int plan_wipe(struct job *job, struct action **ret, struct err *e)
+{
+	return flow_wipe(job, &job->row->snapshot_id, ret, e);
+}
+
 static int done_destroy(struct job *job, struct err *e)
 {
 	return flow_set_snapshot(job, BVOL_SNAPSHOT_STATUS_DELETED, NULL, e);
@@ -14,8 +19,10 @@ static int failed(struct job *job, bool clean, struct err *e)
 const struct job_flow flow_snapshot_delete = {
 	.kind = "snapshot-delete",
 	.steps = (const struct job_step[]) {
+		{ "wipe", LANE_WIPE, plan_wipe, NULL },
 		{ "destroy", LANE_POOL, flow_plan_destroy_snapshot, done_destroy },
 		{ 0 },
 	},
+	.resume = (const char *const[]) { "destroy", "wipe", NULL },
 	.failed = failed,
 };

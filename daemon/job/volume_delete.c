@@ -2,6 +2,7 @@
 /*
  * Delete a volume. Its block device goes first: whoever holds it open stops the
  * job while the volume is still whole. From the second step on it is doomed.
+ * What a wipe knows is gone after a crash, so that it is begun again.
  */
 #include <errno.h>
 
@@ -14,6 +15,11 @@ static int plan_deactivate(struct job *job, struct action **ret, struct err *e)
 	int r = flow_pool(job, &pool, &provider, e);
 
 	return r < 0 ? r : provider->deactivate(flow_store(job), pool, &job->row->volume_id, ret, e);
+}
+
+static int plan_wipe(struct job *job, struct action **ret, struct err *e)
+{
+	return flow_wipe(job, &job->row->volume_id, ret, e);
 }
 
 static int done_destroy(struct job *job, struct err *e)
@@ -33,8 +39,10 @@ const struct job_flow flow_volume_delete = {
 	.kind = "volume-delete",
 	.steps = (const struct job_step[]) {
 		{ "deactivate", LANE_POOL, plan_deactivate, NULL },
+		{ "wipe", LANE_WIPE, plan_wipe, NULL },
 		{ "destroy", LANE_POOL, flow_plan_destroy_volume, done_destroy },
 		{ 0 },
 	},
+	.resume = (const char *const[]) { "destroy", "wipe", NULL },
 	.failed = failed,
 };

@@ -33,6 +33,12 @@ static int plan_exchange(struct job *job, struct action **ret, struct err *e)
 				  ret, e);
 }
 
+/* The old content, which is the copy's since the exchange; before it the copy has none of its own. */
+static int plan_wipe(struct job *job, struct action **ret, struct err *e)
+{
+	return flow_wipe(job, &job->row->id, ret, e);
+}
+
 static int plan_drop(struct job *job, struct action **ret, struct err *e)
 {
 	return flow_destroy(job, &job->row->id, ret, e);
@@ -55,12 +61,15 @@ const struct job_flow flow_volume_revert = {
 	.steps = (const struct job_step[]) {
 		{ "copy", LANE_POOL, plan_copy, NULL },
 		{ "exchange", LANE_POOL, plan_exchange, NULL },
+		{ "wipe", LANE_WIPE, plan_wipe, NULL },
 		{ "drop", LANE_POOL, plan_drop, done_drop },
 		{ 0 },
 	},
 	.undo = (const struct job_step[]) {
+		{ "undo-wipe", LANE_WIPE, plan_wipe, NULL },
 		{ "undo-copy", LANE_POOL, plan_drop, NULL },
 		{ 0 },
 	},
+	.resume = (const char *const[]) { "drop", "wipe", "undo-copy", "undo-wipe", NULL },
 	.failed = failed,
 };

@@ -32,6 +32,18 @@ struct provider_stat {
 	struct provider_usage usage;
 };
 
+/* How a device's bytes go. */
+struct provider_wipe {
+	enum bvol_wipe policy;	/* discard, zero or random */
+	bool verify;		/* read back */
+};
+
+/* What a wipe has done so far. */
+struct provider_wiped {
+	uint64_t bytes, extents;	/* overwritten; discarded where nothing else was asked for */
+	uint64_t discarded;		/* bytes */
+};
+
 struct provider_check;
 
 struct provider_ops {
@@ -76,6 +88,17 @@ struct provider_ops {
 			struct err *e);
 	int (*deactivate)(struct store *store, const struct bvol_pool *pool,
 			  const struct bvol_uuid *id, struct action **ret, struct err *e);
+	/*
+	 * Make the content that this inactive device alone has unreadable, where it
+	 * lies; what it shares is left to the last owner. destroy, when it follows,
+	 * takes care of what became the device's own meanwhile. Takes as long as
+	 * the pool's devices do, so not in the pool's lane; after a crash it is
+	 * begun again, before destroy.
+	 */
+	int (*wipe)(struct store *store, const struct bvol_pool *pool, const struct bvol_uuid *id,
+		    const struct provider_wipe *how, struct action **ret, struct err *e);
+	/* Until the end of destroy's transaction; false when nothing was wiped. No blocking. */
+	bool (*wiped)(const struct bvol_uuid *id, struct provider_wiped *ret);
 	/* a and b change places: content moves, ids and block devices stay. b is not active. */
 	int (*exchange)(struct store *store, const struct bvol_pool *pool, const struct bvol_uuid *a,
 			const struct bvol_uuid *b, uint64_t size, struct action **ret,

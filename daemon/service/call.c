@@ -167,7 +167,19 @@ struct bvol_job *call_job(struct call *call, const char *kind)
 	}
 	codec_set(row, BVOL_A_JOB_UID, uid, call->uid);
 	codec_set(row, BVOL_A_JOB_PID, pid, call->pid);
+	if (bvol_has(call->request, BVOL_A_REQUEST_WIPE))
+		codec_set(row, BVOL_A_JOB_WIPE, wipe, call->request->wipe);
+	if (bvol_has(call->request, BVOL_A_REQUEST_VERIFY))
+		codec_set(row, BVOL_A_JOB_VERIFY, verify, call->request->verify);
 	return row;
+}
+
+int call_check_wipe(struct call *call, uint32_t wipe, uint32_t verify)
+{
+	if (wipe == BVOL_WIPE_NONE && verify)
+		return err_set(&call->err, -EINVAL,
+			       "what is not wiped can't be verified; leave out one of the two");
+	return 0;
 }
 
 /* Add an object; 1 when it is the last one of the page. */

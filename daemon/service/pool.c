@@ -66,6 +66,8 @@ static struct bvol_pool *pool_new(struct call *call, const struct provider_ops *
 	codec_set(pool, BVOL_A_POOL_OVER_SUBSCRIPTION, over_subscription,
 		  bvol_has(rq, BVOL_A_REQUEST_OVER_SUBSCRIPTION) ? rq->over_subscription :
 								   config->over_subscription);
+	codec_set(pool, BVOL_A_POOL_WIPE, wipe, rq->wipe ? rq->wipe : BVOL_WIPE_ZERO);
+	codec_set(pool, BVOL_A_POOL_VERIFY, verify, rq->verify);
 	codec_set(pool, BVOL_A_POOL_CREATED_AT, created_at, change_now());
 	return pool;
 }
@@ -75,6 +77,8 @@ static int check_pool(struct call *call, const struct provider_ops *provider,
 {
 	int r = str_check_name("pool", pool->name, &call->err);
 
+	if (!r)
+		r = call_check_wipe(call, pool->wipe, pool->verify);
 	if (!r)
 		r = check_chunk(call, provider, pool->chunk_size);
 	if (!r && pool->reserve > 100)

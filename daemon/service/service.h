@@ -113,7 +113,7 @@ int call_add(struct call *call, uint16_t attr, const struct bvol_type *type, con
  */
 int call_begin(struct call *call, struct bvol_job *row, struct job **ret);
 int call_commit(struct call *call, struct job *job, int r);
-/* A job's row with who asked; the caller sets the objects. */
+/* A job's row with who asked, and what is to be wiped how; the caller sets the objects. */
 struct bvol_job *call_job(struct call *call, const char *kind);
 
 /*
@@ -121,6 +121,9 @@ struct bvol_job *call_job(struct call *call, const char *kind);
  * is asked for, and behind it, is left out.
  */
 int call_add_next(struct call *call, uint16_t attr, const struct bvol_type *type, const void *obj);
+/* Does what is asked about the bytes of something that is deleted make sense? */
+int call_check_wipe(struct call *call, uint32_t wipe, uint32_t verify);
+
 /* A -list verb: what matches, with "after" and "limit", each decorated by decorate. */
 struct listing {
 	const struct bvol_type *type;

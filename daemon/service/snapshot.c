@@ -150,6 +150,8 @@ int verb_snapshot_delete(struct call *call)
 		r = store_select(call->service->store, &bvol_type_job, match, NULL, 0, find_reader,
 				 call, &call->err);
 	}
+	if (!r)
+		r = call_check_wipe(call, call->request->wipe, call->request->verify);
 	if (r < 0)
 		return r;
 	row = snapshot_job(call, "snapshot-delete", snapshot);

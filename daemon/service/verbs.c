@@ -2,13 +2,14 @@
 #include "service/service.h"
 
 #define LIST	(ARG(AFTER) | ARG(LIMIT))
+#define WIPE	(ARG(WIPE) | ARG(VERIFY))
 
 const struct verb service_verbs[] = {
 	{ BVOL_VERB_INFO, "info", 0, 0, ANY_AGE, verb_info },
 	{ BVOL_VERB_DIFF, "diff", 0, LIST, ANY_AGE, verb_diff },
 
 	{ BVOL_VERB_POOL_CREATE, "pool create", ARG(NAME) | ARG(DEVICES),
-	  ARG(FORCE) | ARG(CHUNK_SIZE) | ARG(RESERVE) | ARG(OVER_SUBSCRIPTION), ANY_AGE,
+	  ARG(FORCE) | ARG(CHUNK_SIZE) | ARG(RESERVE) | ARG(OVER_SUBSCRIPTION) | WIPE, ANY_AGE,
 	  verb_pool_create },
 	{ BVOL_VERB_POOL_LIST, "pool list", 0, LIST | ARG(REF), FRESH, verb_pool_list },
 	{ BVOL_VERB_POOL_DELETE, "pool delete", ARG(REF), 0, ANY_AGE, verb_pool_delete },
@@ -17,7 +18,7 @@ const struct verb service_verbs[] = {
 	  ARG(SIZE) | ARG(POOL) | ARG(SNAPSHOT) | ARG(PROJECT), RECENT, verb_volume_create },
 	{ BVOL_VERB_VOLUME_LIST, "volume list", 0, LIST | ARG(REF) | ARG(PROJECT) | ARG(POOL), ANY_AGE,
 	  verb_volume_list },
-	{ BVOL_VERB_VOLUME_DELETE, "volume delete", ARG(REF), 0, ANY_AGE, verb_volume_delete },
+	{ BVOL_VERB_VOLUME_DELETE, "volume delete", ARG(REF), WIPE, ANY_AGE, verb_volume_delete },
 	{ BVOL_VERB_VOLUME_EXTEND, "volume extend", ARG(REF) | ARG(SIZE), 0, RECENT,
 	  verb_volume_extend },
 	{ BVOL_VERB_VOLUME_REVERT, "volume revert", ARG(REF) | ARG(SNAPSHOT), 0, ANY_AGE,
@@ -27,7 +28,7 @@ const struct verb service_verbs[] = {
 	  verb_snapshot_create },
 	{ BVOL_VERB_SNAPSHOT_LIST, "snapshot list", 0,
 	  LIST | ARG(REF) | ARG(VOLUME) | ARG(PROJECT), ANY_AGE, verb_snapshot_list },
-	{ BVOL_VERB_SNAPSHOT_DELETE, "snapshot delete", ARG(REF), 0, ANY_AGE, verb_snapshot_delete },
+	{ BVOL_VERB_SNAPSHOT_DELETE, "snapshot delete", ARG(REF), WIPE, ANY_AGE, verb_snapshot_delete },
 
 	{ BVOL_VERB_EXPORT_CREATE, "export create", ARG(VOLUME) | ARG(INITIATORS),
 	  ARG(PORTALS) | ARG(FABRIC), ANY_AGE, verb_export_create },

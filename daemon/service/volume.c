@@ -265,6 +265,7 @@ static int no_snapshots(struct call *call, const struct bvol_volume *volume)
 int verb_volume_delete(struct call *call)
 {
 	_cleanup_volume_ volume = NULL;
+	struct bvol_job *row;
 	int r = find_volume(call, &volume);
 
 	if (!r)
@@ -276,10 +277,12 @@ int verb_volume_delete(struct call *call)
 	    volume->status != BVOL_VOLUME_STATUS_ERROR_EXTENDING &&
 	    volume->status != BVOL_VOLUME_STATUS_ERROR_DELETING)
 		r = wrong_status(call, volume, "deleted");
+	if (!r)
+		r = call_check_wipe(call, call->request->wipe, call->request->verify);
 	if (r < 0)
 		return r;
-	return volume_start(call, volume, call_job(call, "volume-delete"),
-			    BVOL_VOLUME_STATUS_DELETING);
+	row = call_job(call, "volume-delete");
+	return volume_start(call, volume, row, BVOL_VOLUME_STATUS_DELETING);
 }
 
 /* While an export is made its volume is given a block device, of the size that it has then. */

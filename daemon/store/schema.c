@@ -5,6 +5,7 @@ const char *const schema_steps[] = {
 #include "001.sql.inc"
 #include "002.sql.inc"
 #include "003.sql.inc"
+#include "004.sql.inc"
 };
 
 const uint32_t schema_newest = sizeof(schema_steps) / sizeof(schema_steps[0]);

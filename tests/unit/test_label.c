@@ -167,15 +167,15 @@ static void test_status(void **state)
 		struct thin_status status;
 	} cases[] = {
 		{ "7 419/4096 3/15616 - rw discard_passdown error_if_no_space - 1024 ", 0,
-		  { THIN_WRITE, false, 7, 419, 4096, 3, 15616 } },
+		  { THIN_WRITE, false, 7, 419, 4096, 3, 15616, 0 } },
 		{ "7 419/4096 15616/15616 - out_of_data_space discard_passdown error_if_no_space - 1024", 0,
-		  { THIN_NO_SPACE, false, 7, 419, 4096, 15616, 15616 } },
+		  { THIN_NO_SPACE, false, 7, 419, 4096, 15616, 15616, 0 } },
 		{ "7 419/4096 3/15616 1234 ro no_discard_passdown queue_if_no_space needs_check 1024", 0,
-		  { THIN_READ_ONLY, true, 7, 419, 4096, 3, 15616 } },
+		  { THIN_READ_ONLY, true, 7, 419, 4096, 3, 15616, 1234 } },
 		{ "18446744073709551615 0/0 0/0 - rw a b -", 0,
-		  { THIN_WRITE, false, UINT64_MAX, 0, 0, 0, 0 } },
-		{ "Fail", 0, { THIN_FAILED, false, 0, 0, 0, 0, 0 } },
-		{ "Error", 0, { THIN_FAILED, false, 0, 0, 0, 0, 0 } },
+		  { THIN_WRITE, false, UINT64_MAX, 0, 0, 0, 0, 0 } },
+		{ "Fail", 0, { THIN_FAILED, false, 0, 0, 0, 0, 0, 0 } },
+		{ "Error", 0, { THIN_FAILED, false, 0, 0, 0, 0, 0, 0 } },
 		{ "Failure", -EBADMSG, { 0 } },
 		{ "", -EBADMSG, { 0 } },
 		{ "7 419/4096", -EBADMSG, { 0 } },
@@ -193,6 +193,7 @@ static void test_status(void **state)
 		assert_int_equal(status.needs_check, cases[i].status.needs_check);
 		assert_int_equal(status.transaction_id, cases[i].status.transaction_id);
 		assert_int_equal(status.metadata_used, cases[i].status.metadata_used);
+		assert_int_equal(status.snapshot, cases[i].status.snapshot);
 		assert_int_equal(status.metadata_total, cases[i].status.metadata_total);
 		assert_int_equal(status.data_used, cases[i].status.data_used);
 		assert_int_equal(status.data_total, cases[i].status.data_total);
@@ -210,12 +211,12 @@ static void test_names(void **state)
 			    "bvol-1234ab00-0000-0000-0000-000000000000");
 	assert_string_equal(thin_dm_uuid(&id, THIN_META, text),
 			    "BVOL-1234ab00-0000-0000-0000-000000000000-meta");
-	assert_false(thin_volume_uuid(text, &back));
-	assert_true(thin_volume_uuid(thin_dm_uuid(&id, THIN_VOLUME, text), &back));
+	assert_false(thin_role_uuid(text, THIN_VOLUME, &back));
+	assert_true(thin_role_uuid(thin_dm_uuid(&id, THIN_VOLUME, text), THIN_VOLUME, &back));
 	assert_memory_equal(&id, &back, sizeof(id));
-	assert_false(thin_volume_uuid("BVOL-", &back));
-	assert_false(thin_volume_uuid("LVM-", &back));
-	assert_false(thin_volume_uuid("BVOL-1234ab00-0000-0000-0000-000000000000-thinner", &back));
+	assert_false(thin_role_uuid("BVOL-", THIN_VOLUME, &back));
+	assert_false(thin_role_uuid("LVM-", THIN_VOLUME, &back));
+	assert_false(thin_role_uuid("BVOL-1234ab00-0000-0000-0000-000000000000-thinner", THIN_VOLUME, &back));
 }
 
 static void test_paths(void **state)

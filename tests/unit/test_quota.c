@@ -31,6 +31,8 @@ static void put_pool(struct store *store)
 	codec_set(p, BVOL_A_POOL_STATUS, status, BVOL_POOL_STATUS_AVAILABLE);
 	codec_set(p, BVOL_A_POOL_CHUNK_SIZE, chunk_size, 65536);
 	codec_set(p, BVOL_A_POOL_OVER_SUBSCRIPTION, over_subscription, 2000);
+	codec_set(p, BVOL_A_POOL_WIPE, wipe, BVOL_WIPE_ZERO);
+	codec_set(p, BVOL_A_POOL_VERIFY, verify, 0);
 	codec_set(p, BVOL_A_POOL_RESERVE, reserve, 0);
 	codec_set(p, BVOL_A_POOL_CREATED_AT, created_at, 1);
 	codec_set_string(&bvol_type_pool, p, BVOL_A_POOL_NAME, "fast");

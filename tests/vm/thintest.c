@@ -9,6 +9,8 @@
  *	thintest DATABASE destroy|deactivate|device POOL DEVICE
  *	thintest DATABASE activate POOL DEVICE SIZE
  *	thintest DATABASE exchange POOL A B SIZE
+ *	thintest DATABASE wipe POOL DEVICE	with zeroes, read back
+ *	thintest DATABASE await FILE		make the file, go on when somebody has removed it
  *	thintest DATABASE hung POOL POOL	a create in the first must not hold up the second
  *
  * POOL and a volume's DEVICE are any words; their UUIDs are made of them. With
@@ -123,6 +125,8 @@ static struct bvol_pool *new_pool(const char *name, uint32_t chunk, char **devic
 	codec_set(pool, BVOL_A_POOL_CHUNK_SIZE, chunk_size, chunk);
 	codec_set(pool, BVOL_A_POOL_OVER_SUBSCRIPTION, over_subscription, 1000);
 	codec_set(pool, BVOL_A_POOL_RESERVE, reserve, 5);
+	codec_set(pool, BVOL_A_POOL_WIPE, wipe, BVOL_WIPE_ZERO);
+	codec_set(pool, BVOL_A_POOL_VERIFY, verify, 0);
 	codec_set(pool, BVOL_A_POOL_CREATED_AT, created_at, 1);
 	must(codec_set_string(type, pool, BVOL_A_POOL_NAME, name));
 	must(codec_set_string(type, pool, BVOL_A_POOL_PROVIDER, "thin"));
@@ -269,6 +273,9 @@ static int plan(const char *verb, struct bvol_pool *pool, char **args, int n,
 		return ops->pool_destroy(store, pool, action, &err);
 	if (!strcmp(verb, "destroy") && n == 2)
 		return ops->destroy(store, pool, &id, action, &err);
+	if (!strcmp(verb, "wipe") && n == 2)
+		return ops->wipe(store, pool, &id, &(struct provider_wipe) { BVOL_WIPE_ZERO, true },
+				 action, &err);
 	if (!strcmp(verb, "deactivate") && n == 2)
 		return ops->deactivate(store, pool, &id, action, &err);
 	if (!strcmp(verb, "activate") && n == 3)
@@ -292,6 +299,17 @@ static void device(char **args)
 	puts(found ? node : "inactive");
 }
 
+static void await(const char *path)
+{
+	FILE *file = fopen(path, "w");
+
+	if (!file)
+		must(-errno);
+	fclose(file);
+	while (!access(path, F_OK))
+		usleep(10000);
+}
+
 static void run(const char *verb, char **args, int n)
 {
 	struct action *action = NULL;
@@ -305,6 +323,10 @@ static void run(const char *verb, char **args, int n)
 	}
 	if (!strcmp(verb, "hung") && n == 2) {
 		hung(args);
+		return;
+	}
+	if (!strcmp(verb, "await")) {
+		await(args[0]);
 		return;
 	}
 	pool = find_pool(args[0]);

@@ -53,6 +53,10 @@ struct param {
 #define FLAG(option, attribute) \
 	{ .name = option, .attr = BVOL_A_REQUEST_##attribute }
 
+/* What a delete does to the bytes. */
+#define WIPE_OPTIONS \
+	OPTION("--wipe", "POLICY", WIPE), FLAG("--verify", VERIFY)
+
 struct command {
 	const char *noun;
 	const char *verb;	/* NULL where the noun says it all */

@@ -8,6 +8,7 @@ static const struct param create_params[] = {
 	OPTION("--chunk-size", "SIZE", CHUNK_SIZE, .bytes = true),
 	OPTION("--reserve", "PERCENT", RESERVE),
 	OPTION("--over-subscription", "PERCENT", OVER_SUBSCRIPTION),
+	WIPE_OPTIONS,
 	{ 0 },
 };
 

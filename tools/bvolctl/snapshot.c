@@ -13,6 +13,12 @@ static const struct param list_params[] = {
 	{ 0 },
 };
 
+static const struct param delete_params[] = {
+	ARG("SNAPSHOT", REF),
+	WIPE_OPTIONS,
+	{ 0 },
+};
+
 static const struct param ref_params[] = {
 	ARG("SNAPSHOT", REF),
 	{ 0 },
@@ -37,7 +43,7 @@ const struct command snapshot_commands[] = {
 		.call = BVOL_VERB_SNAPSHOT_LIST, .type = &bvol_type_snapshot, .run = run_show,
 	},
 	{
-		.noun = "snapshot", .verb = "delete", .params = ref_params,
+		.noun = "snapshot", .verb = "delete", .params = delete_params,
 		.help = "delete a snapshot",
 		.call = BVOL_VERB_SNAPSHOT_DELETE, .type = &bvol_type_snapshot, .run = run_change,
 	},

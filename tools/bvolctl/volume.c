@@ -16,6 +16,12 @@ static const struct param list_params[] = {
 	{ 0 },
 };
 
+static const struct param delete_params[] = {
+	ARG("VOLUME", REF),
+	WIPE_OPTIONS,
+	{ 0 },
+};
+
 static const struct param ref_params[] = {
 	ARG("VOLUME", REF),
 	{ 0 },
@@ -59,7 +65,7 @@ const struct command volume_commands[] = {
 		.call = BVOL_VERB_VOLUME_LIST, .type = &bvol_type_volume, .run = run_show,
 	},
 	{
-		.noun = "volume", .verb = "delete", .params = ref_params,
+		.noun = "volume", .verb = "delete", .params = delete_params,
 		.help = "delete a volume that has no snapshots and no export",
 		.call = BVOL_VERB_VOLUME_DELETE, .type = &bvol_type_volume, .run = run_change,
 	},

@@ -137,6 +137,8 @@ struct bvol_pool {
 	uint64_t transaction_id;	/* Of the thin pool's metadata, as the database has it. */
 	char *error;	/* Why the status is an error. */
 	uint64_t created_at;
+	uint32_t wipe;	/* What deletes do to the bytes unless they are told. */
+	uint32_t verify;	/* 1: what was wiped is read back. */
 };
 
 /* A block device of a project. */
@@ -191,6 +193,8 @@ struct bvol_job {
 	uint64_t created_at;
 	uint64_t updated_at;
 	uint32_t pinned;	/* 1: the pool was asked for, no other one will do. */
+	uint32_t wipe;	/* What to do to the bytes; default: what the pool says. */
+	uint32_t verify;	/* 1: read back what was wiped. */
 };
 
 /* What a project may have and has; a limit of -1 means no limit. */
@@ -241,6 +245,8 @@ struct bvol_request {
 	uint32_t all;	/* 1 to list ended jobs too. */
 	struct bvol_uuid after;	/* List what follows this id. */
 	uint32_t limit;	/* Most objects in one reply. */
+	uint32_t wipe;	/* What to do to the bytes. */
+	uint32_t verify;	/* 1 to read back what was wiped. */
 };
 
 /* Answer to a call, either an error with its sentence or objects. */
@@ -271,6 +277,7 @@ extern const struct bvol_enum bvol_enum_export_status;
 extern const struct bvol_enum bvol_enum_session_status;
 extern const struct bvol_enum bvol_enum_job_status;
 extern const struct bvol_enum bvol_enum_layer;
+extern const struct bvol_enum bvol_enum_wipe;
 extern const struct bvol_enum bvol_enum_verb;
 extern const struct bvol_type bvol_type_info;
 extern const struct bvol_type bvol_type_auth;

@@ -128,6 +128,17 @@ const struct bvol_enum bvol_enum_layer = {
 	},
 };
 
+const struct bvol_enum bvol_enum_wipe = {
+	"wipe", 5,
+	(const char *const[]) {
+		"default",
+		"none",
+		"discard",
+		"zero",
+		"random",
+	},
+};
+
 const struct bvol_enum bvol_enum_verb = {
 	"verb", 21,
 	(const char *const[]) {
@@ -361,10 +372,14 @@ static const struct bvol_field pool_fields[] = {
 	  .kind = BVOL_STRING, .offset = offsetof(struct bvol_pool, error) },
 	{ .name = "created_at", .attr = BVOL_A_POOL_CREATED_AT,
 	  .kind = BVOL_TIME, .offset = offsetof(struct bvol_pool, created_at) },
+	{ .name = "wipe", .attr = BVOL_A_POOL_WIPE,
+	  .kind = BVOL_ENUM, .offset = offsetof(struct bvol_pool, wipe), .values = &bvol_enum_wipe },
+	{ .name = "verify", .attr = BVOL_A_POOL_VERIFY,
+	  .kind = BVOL_U32, .offset = offsetof(struct bvol_pool, verify) },
 };
 
 const struct bvol_type bvol_type_pool = {
-	"pool", sizeof(struct bvol_pool), pool_fields, 16,
+	"pool", sizeof(struct bvol_pool), pool_fields, 18,
 };
 
 static const struct bvol_field volume_fields[] = {
@@ -460,10 +475,14 @@ static const struct bvol_field job_fields[] = {
 	  .kind = BVOL_TIME, .offset = offsetof(struct bvol_job, updated_at) },
 	{ .name = "pinned", .attr = BVOL_A_JOB_PINNED,
 	  .kind = BVOL_U32, .offset = offsetof(struct bvol_job, pinned) },
+	{ .name = "wipe", .attr = BVOL_A_JOB_WIPE,
+	  .kind = BVOL_ENUM, .offset = offsetof(struct bvol_job, wipe), .values = &bvol_enum_wipe },
+	{ .name = "verify", .attr = BVOL_A_JOB_VERIFY,
+	  .kind = BVOL_U32, .offset = offsetof(struct bvol_job, verify) },
 };
 
 const struct bvol_type bvol_type_job = {
-	"job", sizeof(struct bvol_job), job_fields, 18,
+	"job", sizeof(struct bvol_job), job_fields, 20,
 };
 
 static const struct bvol_field quota_fields[] = {
@@ -551,10 +570,14 @@ static const struct bvol_field request_fields[] = {
 	  .kind = BVOL_UUID, .offset = offsetof(struct bvol_request, after) },
 	{ .name = "limit", .attr = BVOL_A_REQUEST_LIMIT,
 	  .kind = BVOL_U32, .offset = offsetof(struct bvol_request, limit) },
+	{ .name = "wipe", .attr = BVOL_A_REQUEST_WIPE,
+	  .kind = BVOL_ENUM, .offset = offsetof(struct bvol_request, wipe), .values = &bvol_enum_wipe },
+	{ .name = "verify", .attr = BVOL_A_REQUEST_VERIFY,
+	  .kind = BVOL_U32, .offset = offsetof(struct bvol_request, verify) },
 };
 
 const struct bvol_type bvol_type_request = {
-	"request", sizeof(struct bvol_request), request_fields, 22,
+	"request", sizeof(struct bvol_request), request_fields, 24,
 };
 
 static const struct bvol_field response_fields[] = {

@@ -165,6 +165,19 @@ enum bvol_layer {
 };
 
 /**
+ * enum bvol_wipe - What becomes of the bytes of something that is deleted:
+ *   nothing, the device is told that they are not needed, or they are
+ *   overwritten.
+ */
+enum bvol_wipe {
+	BVOL_WIPE_DEFAULT,
+	BVOL_WIPE_NONE,
+	BVOL_WIPE_DISCARD,
+	BVOL_WIPE_ZERO,
+	BVOL_WIPE_RANDOM,
+};
+
+/**
  * enum bvol_verb - What a call asks the daemon to do.
  */
 enum bvol_verb {
@@ -312,6 +325,8 @@ enum {
 	BVOL_A_POOL_TRANSACTION_ID,
 	BVOL_A_POOL_ERROR,
 	BVOL_A_POOL_CREATED_AT,
+	BVOL_A_POOL_WIPE,
+	BVOL_A_POOL_VERIFY,
 
 	__BVOL_A_POOL_MAX
 };
@@ -372,6 +387,8 @@ enum {
 	BVOL_A_JOB_CREATED_AT,
 	BVOL_A_JOB_UPDATED_AT,
 	BVOL_A_JOB_PINNED,
+	BVOL_A_JOB_WIPE,
+	BVOL_A_JOB_VERIFY,
 
 	__BVOL_A_JOB_MAX
 };
@@ -427,6 +444,8 @@ enum {
 	BVOL_A_REQUEST_ALL,
 	BVOL_A_REQUEST_AFTER,
 	BVOL_A_REQUEST_LIMIT,
+	BVOL_A_REQUEST_WIPE,
+	BVOL_A_REQUEST_VERIFY,
 
 	__BVOL_A_REQUEST_MAX
 };

@@ -109,7 +109,7 @@ static int check_listed(const char *name, const char *uuid, void *data)
 	uint64_t sectors;
 
 	/* One that goes while we look is no difference. */
-	if (!thin_volume_uuid(uuid, &id) || dm_info(name, &info, NULL) || !info.live_table ||
+	if (!thin_role_uuid(uuid, THIN_VOLUME, &id) || dm_info(name, &info, NULL) || !info.live_table ||
 	    dm_table(name, &params, &sectors, NULL) ||
 	    strncmp(params, a->table, strlen(a->table)))
 		return 0;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "provider/thin/thin.h"
+#include "provider/thin/wipe.h"
 #include "sys/dm.h"
 
 /* One operation on the pool's metadata; see thin.h for the order of things. */
@@ -97,11 +98,17 @@ static int create_act(struct action *action, struct err *e)
 static int destroy_act(struct action *action, struct err *e)
 {
 	struct op_action *a = (struct op_action *)action;
+	struct quiet quiet = { 0 };
 	uint64_t from;
-	int code;
+	int code, resumed;
 
-	if ((code = thin_remove(&a->dev.id, e)) || (code = op_begin(a, &from, e)) ||
-	    (code = thin_delete(&a->pool, a->op.dev_id, e)))
+	if ((code = thin_remove(&a->dev.id, e)) || (code = op_begin(a, &from, e)))
+		return code;
+	code = thin_wipe_last(&a->dev.id, &quiet, e);
+	if (!code)
+		code = thin_delete(&a->pool, a->op.dev_id, e);
+	resumed = quiet_end(&quiet, e);
+	if (code || (code = resumed))
 		return code;
 	return thin_finish(&a->pool, from, a->op.next_transaction_id, e);
 }
@@ -125,9 +132,14 @@ static int op_commit(struct action *action, struct store *store, struct err *e)
 	return code ? code : thin_row_drop(store, &thin_type_op, &a->pool.id, e);
 }
 
+/* A wipe has come to its end with its device; or it failed, and the next one begins again. */
 static void op_free(struct action *action)
 {
-	free(action);
+	struct op_action *a = (struct op_action *)action;
+
+	if (a->op.kind == THIN_DELETE)
+		thin_wipe_forget(&a->dev.id);
+	free(a);
 }
 
 static struct op_action *op_new(const struct bvol_pool *pool, struct err *e)
@@ -200,7 +212,7 @@ static int plan_create(struct op_action *a, struct store *store, const struct bv
 	code = thin_row_get(store, &thin_type_dev, id, &a->dev, e);
 	if (!code && a->dev.state == THIN_LIVE)
 		return 1;
-	if (!code && a->dev.state == THIN_DOOMED)
+	if (!code && a->dev.state != THIN_PLANNED)
 		return err_set(e, -EBUSY, "the device is being deleted");
 	if (code && code != -ENOENT)
 		return code;
@@ -249,7 +261,7 @@ static int plan_destroy(struct op_action *a, struct store *store, const struct b
 	if ((code = thin_pool_row(store, &a->pool, &row, e)))
 		return code;
 	a->op.kind = THIN_DELETE;
-	a->dev.state = THIN_DOOMED;
+	a->dev.state = thin_wiped(id) ? THIN_WIPING : THIN_DOOMED;
 	return op_record(a, store, &row, e);
 }
 

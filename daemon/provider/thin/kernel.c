@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "provider/thin/kernel.h"
@@ -10,6 +11,7 @@
 
 static const char *const roles[] = {
 	[THIN_META] = "meta", [THIN_DATA] = "data", [THIN_POOL] = "pool", [THIN_VOLUME] = "thin",
+	[THIN_WINDOW] = "window",
 };
 
 char *thin_name(const struct bvol_uuid *id, enum thin_role role, char name[THIN_NAME_MAX])
@@ -33,15 +35,14 @@ char *thin_dm_uuid(const struct bvol_uuid *id, enum thin_role role, char uuid[TH
 	return uuid;
 }
 
-bool thin_volume_uuid(const char *dm_uuid, struct bvol_uuid *ret)
+bool thin_role_uuid(const char *dm_uuid, enum thin_role role, struct bvol_uuid *ret)
 {
 	char text[BVOL_UUID_TEXT], again[THIN_NAME_MAX];
 
 	if (strlen(dm_uuid) < strlen(THIN_DM_PREFIX))
 		return false;
 	snprintf(text, sizeof(text), "%s", dm_uuid + strlen(THIN_DM_PREFIX));
-	return !bvol_uuid_parse(text, ret) &&
-	       !strcmp(thin_dm_uuid(ret, THIN_VOLUME, again), dm_uuid);
+	return !bvol_uuid_parse(text, ret) && !strcmp(thin_dm_uuid(ret, role, again), dm_uuid);
 }
 
 struct thin_ref thin_ref(const struct bvol_pool *pool)
@@ -91,6 +92,8 @@ int thin_status_parse(const char *text, struct thin_status *ret)
 		   &s.data_total, &n) != 5 || !n)
 		return -EBADMSG;
 	text += n;
+	/* "-" when none is held. */
+	s.snapshot = strtoull(text, NULL, 10);
 	if (!skip_word(&text))
 		return -EBADMSG;
 	if (next_is(&text, "rw"))
@@ -175,6 +178,16 @@ int thin_delete(const struct thin_ref *pool, uint32_t dev_id, struct err *e)
 	snprintf(text, sizeof(text), "delete %" PRIu32, dev_id);
 	code = message(pool, text, &inner);
 	return code && code != -ENODATA ? err_set(e, code, "%s", inner.text) : 0;
+}
+
+int thin_reserve(const struct thin_ref *pool, struct err *e)
+{
+	return message(pool, "reserve_metadata_snap", e);
+}
+
+int thin_release(const struct thin_ref *pool, struct err *e)
+{
+	return message(pool, "release_metadata_snap", e);
 }
 
 int thin_read_back(const struct thin_ref *pool, uint64_t transaction_id, struct err *e)

@@ -14,14 +14,14 @@
 /* Bytes of a block of metadata in the pool's status. */
 #define THIN_METADATA_BLOCK 4096
 
-enum thin_role { THIN_META, THIN_DATA, THIN_POOL, THIN_VOLUME };
+enum thin_role { THIN_META, THIN_DATA, THIN_POOL, THIN_VOLUME, THIN_WINDOW };
 
 #define THIN_NAME_MAX 64
 /* Name of the pool's or the device's dm device, and its dm uuid. */
 char *thin_name(const struct bvol_uuid *id, enum thin_role role, char name[THIN_NAME_MAX]);
 char *thin_dm_uuid(const struct bvol_uuid *id, enum thin_role role, char uuid[THIN_NAME_MAX]);
-/* The device of which this is the dm uuid; false when it isn't one of a volume. */
-bool thin_volume_uuid(const char *dm_uuid, struct bvol_uuid *ret);
+/* The device of which this is the dm uuid; false when it isn't one of this role. */
+bool thin_role_uuid(const char *dm_uuid, enum thin_role role, struct bvol_uuid *ret);
 
 /* Which pool, and what its user calls it. */
 struct thin_ref {
@@ -40,6 +40,7 @@ struct thin_status {
 	uint64_t transaction_id;
 	uint64_t metadata_used, metadata_total;	/* blocks of THIN_METADATA_BLOCK */
 	uint64_t data_used, data_total;		/* chunks */
+	uint64_t snapshot;			/* block of the metadata snapshot that is held, or 0 */
 };
 
 /* -EBADMSG when it isn't a thin pool's status. */
@@ -54,6 +55,9 @@ int thin_create(const struct thin_ref *pool, uint32_t dev_id, struct err *e);
 int thin_snap(const struct thin_ref *pool, uint32_t dev_id, uint32_t origin_dev_id, struct err *e);
 /* 0 too when there is no such device. */
 int thin_delete(const struct thin_ref *pool, uint32_t dev_id, struct err *e);
+/* Keep the metadata as they are now for a reader, and let them go again. One a pool: -EBUSY. */
+int thin_reserve(const struct thin_ref *pool, struct err *e);
+int thin_release(const struct thin_ref *pool, struct err *e);
 /*
  * The kernel answers a message with success also when it could not write its
  * metadata, but falls to read-only then: so read back.

@@ -25,6 +25,9 @@
  *				the pool is left alone and the user told
  *
  * Devices that an earlier, failed operation left planned or doomed go as well.
+ * One that is to be wiped stays as it is, for the job that wipes it: what others
+ * have let go of meanwhile would come back to the pool unwiped. A metadata
+ * snapshot and a window belong to nobody after a start and go.
  * None of this moves the pool's transaction id, so that it can be repeated: the
  * kernel's id becomes the database's in commit.
  */
@@ -53,7 +56,8 @@ static void open_free(struct action *action)
 }
 
 struct wake {
-	char table[THIN_NAME_MAX];	/* how tables of this pool's devices begin */
+	/* How tables of this pool's devices, and of windows on its data, begin. */
+	char table[THIN_NAME_MAX], window[THIN_NAME_MAX];
 	struct err *e;
 };
 
@@ -65,7 +69,10 @@ static int wake_one(const char *name, const char *uuid, void *data)
 	struct bvol_uuid id;
 	int code;
 
-	if (!thin_volume_uuid(uuid, &id))
+	if (thin_role_uuid(uuid, THIN_WINDOW, &id) && !dm_table(name, &params, NULL, NULL))
+		return strncmp(params, wake->window, strlen(wake->window)) ? 0 :
+		       dm_remove(name, wake->e);
+	if (!thin_role_uuid(uuid, THIN_VOLUME, &id))
 		return 0;
 	code = dm_info(name, &info, wake->e);
 	if (code || !info.live_table || (!info.suspended && !info.inactive_table))
@@ -79,18 +86,20 @@ static int wake_one(const char *name, const char *uuid, void *data)
 
 /*
  * First of all: let the I/O of devices flow that a crash left suspended, and
- * drop the tables that were loaded, but not put in.
+ * drop the tables that were loaded, but not put in, and the windows.
  */
 static int wake_devices(const struct thin_ref *pool, struct err *e)
 {
 	struct wake wake = { .e = e };
 	char name[THIN_NAME_MAX];
-	struct dm_info_plain info;
+	struct dm_info_plain info, data;
 	int code = dm_info(thin_name(&pool->id, THIN_POOL, name), &info, e);
 
-	if (code || !info.live_table)
+	if (code || !info.live_table ||
+	    (code = dm_info(thin_name(&pool->id, THIN_DATA, name), &data, e)))
 		return code;
 	snprintf(wake.table, sizeof(wake.table), "%u:%u ", info.major, info.minor);
+	snprintf(wake.window, sizeof(wake.window), "%u:%u ", data.major, data.minor);
 	return dm_list(THIN_DM_PREFIX, wake_one, &wake, e);
 }
 
@@ -212,7 +221,9 @@ static int settle(struct open_action *a, uint64_t now, struct err *e)
 	for (size_t i = 0; !code && i < a->n; i++) {
 		struct half *half = &a->half[i];
 
-		if (!done || memcmp(&half->dev.id, &a->op.device_id, sizeof(half->dev.id)))
+		if (!done && half->dev.state == THIN_WIPING)
+			half->outcome = KEEP;
+		else if (!done || memcmp(&half->dev.id, &a->op.device_id, sizeof(half->dev.id)))
 			code = clean_up(a, half, e);
 		else
 			half->outcome = a->op.kind == THIN_DELETE ? GONE : BECOMES_LIVE;
@@ -241,6 +252,8 @@ static int open_act(struct action *action, struct err *e)
 			       "; one of the two was restored from an older copy, nothing was changed",
 			       a->pool.name, status.transaction_id, a->row.transaction_id);
 	a->row.transaction_id = status.transaction_id;
+	if (status.snapshot && (code = thin_release(&a->pool, e)))
+		return code;
 	return settle(a, status.transaction_id, e);
 }
 

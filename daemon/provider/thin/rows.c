@@ -6,7 +6,7 @@
 #include "provider/thin/rows.h"
 
 static const struct bvol_enum states = {
-	"thin-state", 3, (const char *const[]) { "planned", "live", "doomed" },
+	"thin-state", 4, (const char *const[]) { "planned", "live", "doomed", "wiping" },
 };
 
 static const struct bvol_enum kinds = {

@@ -7,7 +7,9 @@
  *	thin_pool	one row a pool; next_dev_id only grows, so that an id is
  *			never given twice
  *	thin_dev	one row a device: planned before the kernel is asked for
- *			it, live, doomed before the kernel is asked to delete it
+ *			it, live, doomed before the kernel is asked to delete it;
+ *			wiping is doomed too, but nobody deletes it who has not
+ *			wiped it
  *	thin_op		at most one row a pool: the operation that may be half
  *			done. It is done when the kernel's transaction id equals
  *			next_transaction_id, and not before.
@@ -23,7 +25,7 @@
 #include "bvol.h"
 #include "store/store.h"
 
-enum thin_state { THIN_PLANNED, THIN_LIVE, THIN_DOOMED };
+enum thin_state { THIN_PLANNED, THIN_LIVE, THIN_DOOMED, THIN_WIPING };
 enum thin_kind { THIN_CREATE, THIN_SNAP, THIN_DELETE };
 
 /* dm-thin's device ids have 24 bits; 0 is left out. */

@@ -161,6 +161,8 @@ const struct provider_ops provider_thin = {
 	.activate = thin_plan_activate,
 	.deactivate = thin_plan_deactivate,
 	.exchange = thin_plan_exchange,
+	.wipe = thin_plan_wipe,
+	.wiped = thin_wipe_result,
 	.device = thin_device,
 	.check = thin_plan_check,
 };

@@ -8,6 +8,8 @@
  *	device.c	create and destroy devices		kernel.c   pool status and messages
  *	active.c	their block devices			assemble.c dm devices of a pool
  *	check.c		what differs from the database		rows.c	   the database's rows
+ *	wipe.c		overwrite what a device has alone	window.c   chunks as a block device
+ *	hold.c		keep the metadata for a reader		meta/	   the reader
  *
  * Every change of the pool's metadata moves its transaction id on by one or
  * more, in this order: the database learns what is planned and the id that the
@@ -41,6 +43,9 @@ int thin_plan_deactivate(struct store *store, const struct bvol_pool *pool,
 int thin_plan_exchange(struct store *store, const struct bvol_pool *pool,
 		       const struct bvol_uuid *a, const struct bvol_uuid *b, uint64_t size,
 		       struct action **ret, struct err *e);
+int thin_plan_wipe(struct store *store, const struct bvol_pool *pool, const struct bvol_uuid *id,
+		   const struct provider_wipe *how, struct action **ret, struct err *e);
+bool thin_wipe_result(const struct bvol_uuid *id, struct provider_wiped *ret);
 int thin_plan_check(struct store *store, const struct bvol_pool *pool,
 		    struct provider_check **ret, struct err *e);
 

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef BVOL_THIN_HOLD_H
+#define BVOL_THIN_HOLD_H
+
+#include "provider/thin/kernel.h"
+#include "provider/thin/meta/meta.h"
+
+/*
+ * Read the metadata of a running pool: the kernel keeps them as they are at this
+ * moment until they are let go, and keeps every chunk that they name. Hold them
+ * for a walk, not for I/O on data. A pool has one holder at a time; others wait.
+ * A crash leaves them held, which pool_open() and the next hold end.
+ */
+int thin_hold(const struct thin_ref *pool, struct meta **ret, struct err *e);
+/* Closes the reader too. */
+int thin_let_go(const struct thin_ref *pool, struct meta *meta, struct err *e);
+
+#endif
