@@ -33,18 +33,20 @@ static int __init bvol_init(void)
 	err = bvol_relay_init();
 	if (err)
 		goto free_events;
-	err = bvol_nl_init();
-	if (err)
-		goto stop_relay;
-	bvol_event_open();
 	err = bvol_lio_init();
 	if (err)
-		goto stop_netlink;
+		goto stop_relay;
+	/* Last: the daemon comes when it sees the family, and then all has to be there. */
+	err = bvol_nl_init();
+	if (err)
+		goto stop_lio;
+	bvol_event_open();
 	return 0;
 
-stop_netlink:
-	bvol_event_close();
-	bvol_nl_exit();
+stop_lio:
+	bvol_lio_stop();
+	bvol_lio_drain();
+	bvol_lio_exit();
 stop_relay:
 	bvol_relay_exit();
 free_events:

@@ -423,7 +423,7 @@ static bool holds_ours(const char *path)
 }
 
 /* In the order of their names, because "acls" has to go before the "lun" that it maps. */
-int configfs_empty(struct configfs *c, const char *path, struct err *e)
+static int remove_children(struct configfs *c, const char *path, struct err *e)
 {
 	_cleanup_(configfs_list_freep) char **names = NULL;
 	char child[CONFIGFS_PATH];
@@ -449,9 +449,9 @@ int configfs_remove(struct configfs *c, const char *path, struct err *e)
 		if (!unlinkat(c->root, path, 0) || errno == ENOENT)
 			return 0;
 	} else if (errno == EPERM) {
-		return holds_ours(path) ? configfs_empty(c, path, e) : 0;
+		return holds_ours(path) ? remove_children(c, path, e) : 0;
 	} else if (errno == ENOTEMPTY) {
-		r = configfs_empty(c, path, e);
+		r = remove_children(c, path, e);
 		if (r < 0)
 			return r;
 		if (!unlinkat(c->root, path, AT_REMOVEDIR) || errno == ENOENT)

@@ -105,12 +105,11 @@ int configfs_list(struct configfs *c, const char *path, char ***ret, struct err 
 char **configfs_list_free(char **names);
 
 /*
- * Remove a directory and what was made inside; 0 too when there is none.
- * Unlinking a LUN ends when the last of its I/O has.
+ * Remove a directory and what was made inside; 0 too when there is none. One
+ * that the kernel keeps with its parent is emptied. Unlinking a LUN ends when
+ * the last of its I/O has.
  */
 int configfs_remove(struct configfs *c, const char *path, struct err *e);
-/* Remove what was made inside a directory, and leave the directory. */
-int configfs_empty(struct configfs *c, const char *path, struct err *e);
 /* configfs_remove() of two that don't hold each other, at once: each waits a while for the kernel. */
 int configfs_remove_both(struct configfs *c, const char *a, const char *b, struct err *e);
 /* Mount configfs at its usual place unless it is there. */

@@ -135,14 +135,41 @@ static int path_of(const char *template, const struct vars *v, char path[CONFIGF
 	return r < 0 ? err_set(e, r, "a name in %s is not fit for configfs", template) : 0;
 }
 
+/* Ends the sessions and waits until they have; new logins find no portal group. */
+static int disable(struct configfs *c, const char *tpg, struct err *e)
+{
+	char path[CONFIGFS_PATH], enabled[8];
+	int r = configfs_join(path, tpg, "enable", e);
+
+	if (r >= 0)
+		r = configfs_read(c, path, enabled, sizeof(enabled), e);
+	if (r == -ENOENT)
+		return 0;
+	return r < 0 || !strcmp(enabled, "0") ? r : configfs_write(c, path, "0", e);
+}
+
 /*
- * Ends the sessions and waits until they have; new logins find no portal group.
- * Then the groups are emptied, which waits until the LUN's I/O has ended.
+ * Takes away what was made in a portal group: ACLs first, which hold on to LUNs.
+ * It waits until the LUN's I/O has ended, and for the portal's thread beside it.
  */
+static int clear_group(struct configfs *c, const char *tpg, struct err *e)
+{
+	char acls[CONFIGFS_PATH], lun[CONFIGFS_PATH], np[CONFIGFS_PATH];
+	int r = configfs_join(acls, tpg, "acls", e);
+
+	if (r >= 0)
+		r = configfs_join(lun, tpg, "lun", e);
+	if (r >= 0)
+		r = configfs_join(np, tpg, "np", e);
+	if (r >= 0)
+		r = configfs_remove(c, acls, e);
+	return r < 0 ? r : configfs_remove_both(c, lun, np, e);
+}
+
 static int close_groups(struct configfs *c, const char *target, struct err *e)
 {
 	_cleanup_(configfs_list_freep) char **names = NULL;
-	char tpg[CONFIGFS_PATH], path[CONFIGFS_PATH], enabled[8];
+	char tpg[CONFIGFS_PATH];
 	size_t i;
 	int r = configfs_list(c, target, &names, e);
 
@@ -151,15 +178,9 @@ static int close_groups(struct configfs *c, const char *target, struct err *e)
 			continue;
 		r = configfs_join(tpg, target, names[i], e);
 		if (r >= 0)
-			r = configfs_join(path, tpg, "enable", e);
+			r = disable(c, tpg, e);
 		if (r >= 0)
-			r = configfs_read(c, path, enabled, sizeof(enabled), e);
-		if (r == -ENOENT)
-			r = 0;
-		else if (r == 0 && strcmp(enabled, "0"))
-			r = configfs_write(c, path, "0", e);
-		if (r >= 0)
-			r = configfs_empty(c, tpg, e);
+			r = clear_group(c, tpg, e);
 	}
 	return r;
 }

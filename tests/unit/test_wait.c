@@ -25,7 +25,7 @@ static char output[4096];	/* of the process, both streams */
 static int output_fd;
 static pid_t process;
 
-/* The process opens its event stream first, then the connection it calls on. */
+/* The process opens the connection it calls on first, then its event stream. */
 static void run(int timeout_ms, const char *verb)
 {
 	int pipes[2];
@@ -140,10 +140,10 @@ static void begin(int timeout_ms, const char *verb, uint32_t expected)
 	struct frame frame;
 
 	run(timeout_ms, verb);
+	accept_from(&caller);
 	accept_from(&subscriber);
 	expect(&subscriber, BVOL_CMD_EVENT_GET, 0, &frame);
 	assert_int_equal(frame.since, BVOL_EVENTS_NEW);
-	accept_from(&caller);
 	expect(&caller, BVOL_CMD_CALL, expected, &frame);
 	answer_volume(frame.seq, BVOL_VOLUME_STATUS_CREATING, true);
 }

@@ -146,10 +146,11 @@ int run_change(struct context *ctx)
 	struct bvol_events *events = NULL;
 	int r = EXIT_FAILED;
 
-	if (ctx->wait &&
-	    bvol_events_open(ctx->transport, ctx->socket, BVOL_EVENTS_NEW, &events) < 0) {
+	if (context_connect(ctx))
+		return EXIT_FAILED;
+	if (ctx->wait && bvol_events_beside(ctx->bvol, &events) < 0) {
 		complain("%s", bvol_events_sentence(events));
-	} else if (!context_connect(ctx)) {
+	} else {
 		if (bvol_call(ctx->bvol, ctx->command->call, &ctx->request, ctx->timeout_ms,
 			      &response) < 0)
 			context_fail(ctx);

@@ -5,7 +5,7 @@
  *	Connection	bvol_open, bvol_close, bvol_sentence
  *	Calls		bvol_call, bvol_list
  *	Dumps		bvol_sessions, bvol_info, bvol_log
- *	Events		bvol_events_open, _fd, _handle, _close
+ *	Events		bvol_events_open, _beside, _fd, _handle, _close
  *	Objects		bvol_free, bvol_enum_name, bvol_uuid_parse, ...
  *
  * A function that can fail returns 0 or a negative errno and touches what it
@@ -163,6 +163,11 @@ struct bvol_events;
 #define BVOL_EVENTS_NEW UINT64_MAX
 int bvol_events_open(enum bvol_transport transport, const char *socket_path, uint64_t since,
 		     struct bvol_events **ret);
+/*
+ * New events alone, by the transport that the connection has. What the
+ * connection has looked up is not looked up again: for one command's time.
+ */
+int bvol_events_beside(const struct bvol *bvol, struct bvol_events **ret);
 struct bvol_events *bvol_events_close(struct bvol_events *events);
 const char *bvol_events_sentence(const struct bvol_events *events);
 /*

@@ -58,6 +58,11 @@ enum bvol_transport bvol_transport(const struct bvol *bvol)
 	return bvol->port ? bvol->port->transport : bvol->wanted;
 }
 
+struct bvol_way bvol_way(const struct bvol *bvol)
+{
+	return (struct bvol_way){ bvol->wanted, bvol->path, bvol->port };
+}
+
 const char *bvol_sentence(const struct bvol *bvol)
 {
 	return bvol ? bvol->sentence : "out of memory";

@@ -150,26 +150,42 @@ static int resume(struct bvol_events *events)
 	return r < 0 ? disconnect(events) : 0;
 }
 
-int bvol_events_open(enum bvol_transport transport, const char *socket_path, uint64_t since,
-		     struct bvol_events **ret)
+static struct bvol_events *events_new(enum bvol_transport transport, const char *path, uint64_t since)
 {
-	struct bvol_events *events;
+	struct bvol_events *events = calloc(1, sizeof(*events));
 
-	*ret = NULL;
-	events = calloc(1, sizeof(*events));
 	if (!events)
-		return -ENOMEM;
-	events->path = strdup(socket_path ?: BVOL_SOCKET);
+		return NULL;
+	events->path = strdup(path);
 	if (!events->path) {
 		free(events);
-		return -ENOMEM;
+		return NULL;
 	}
-	*ret = events;
 	events->wanted = transport;
 	events->retry_ms = RETRY_MS;
 	events->new_only = since == BVOL_EVENTS_NEW;
 	events->placed = since && !events->new_only;
 	events->last = events->placed ? since - 1 : 0;
+	return events;
+}
+
+int bvol_events_open(enum bvol_transport transport, const char *socket_path, uint64_t since,
+		     struct bvol_events **ret)
+{
+	*ret = events_new(transport, socket_path ?: BVOL_SOCKET, since);
+	return *ret ? connect_at(*ret, next_wanted(*ret)) : -ENOMEM;
+}
+
+int bvol_events_beside(const struct bvol *bvol, struct bvol_events **ret)
+{
+	struct bvol_way way = bvol_way(bvol);
+	struct bvol_events *events = events_new(way.wanted, way.path, BVOL_EVENTS_NEW);
+
+	*ret = events;
+	if (!events)
+		return -ENOMEM;
+	if (way.port && way.port->transport == BVOL_NETLINK)
+		return port_open_beside(way.port, events->sentence, &events->port);
 	return connect_at(events, next_wanted(events));
 }
 

@@ -56,8 +56,18 @@ int port_open(enum bvol_transport transport, const char *path, bool events, char
 	      struct port **ret);
 int port_open_unix(const char *path, char *sentence, struct port **ret);
 int port_open_netlink(bool events, char *sentence, struct port **ret);
+/* Netlink; one that hears events, of the family that another one has found. */
+int port_open_beside(const struct port *port, char *sentence, struct port **ret);
 /* Netlink; receives a message without frame whenever the family comes. */
 int port_open_watch(char *sentence, struct port **ret);
+/* How a connection was asked for, and what it has now (NULL: nothing). */
+struct bvol_way {
+	enum bvol_transport wanted;
+	const char *path;
+	const struct port *port;
+};
+
+struct bvol_way bvol_way(const struct bvol *bvol);
 /* Takes NULL, returns NULL. */
 struct port *port_close(struct port *port);
 

@@ -328,6 +328,22 @@ int port_open_netlink(bool events, char *sentence, struct port **ret)
 	return r;
 }
 
+/* A family that went meanwhile is missed; events then stay away, as from a daemon that is silent. */
+int port_open_beside(const struct port *port, char *sentence, struct port **ret)
+{
+	int r = port_open_watch(sentence, ret);
+
+	if (r < 0)
+		return r;
+	(*ret)->family = port->family;
+	(*ret)->group = port->group;
+	(*ret)->served = port->served;
+	r = join_events(*ret, sentence);
+	if (r < 0)
+		*ret = port_close(*ret);
+	return r;
+}
+
 int port_open_watch(char *sentence, struct port **ret)
 {
 	struct port *port;
