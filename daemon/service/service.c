@@ -92,6 +92,9 @@ static void emit(const struct bvol_event *event, void *data)
 {
 	struct service *service = data;
 
+	/* What is gone has made room. */
+	if (event->status && !strcmp(event->status, "deleted"))
+		usage_forget(service);
 	service->wire.emit(event, service->wire.wire);
 }
 

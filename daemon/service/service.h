@@ -141,6 +141,8 @@ int usage_fill(struct service *service, struct bvol_pool *pool);
 int usage_refresh(struct service *service, void (*then)(void *data), void *data);
 /* Are they so young that a decision can be made on them? */
 bool usage_is_recent(struct service *service);
+/* They are not, from now until they are read again. */
+void usage_forget(struct service *service);
 int usage_init(struct service *service);
 void usage_deinit(struct service *service);
 

@@ -34,7 +34,9 @@ struct usage {
 	struct pool_usage *pools;
 	struct waiter *now, *next;
 	unsigned int round, outstanding;
-	uint64_t ended;		/* the last round, CLOCK_REALTIME in nanoseconds */
+	/* CLOCK_REALTIME in nanoseconds: this round's start, that of the last one that ended. */
+	uint64_t begun, read;
+	uint64_t forgotten;	/* what is older has been overtaken */
 	struct source *timer;
 };
 
@@ -66,7 +68,7 @@ static void round_end(struct service *service)
 	usage->timer = source_free(usage->timer);
 	usage->now = NULL;
 	usage->outstanding = 0;
-	usage->ended = change_now();
+	usage->read = usage->begun;
 	usage->round++;
 	for (; w; w = next) {
 		next = w->next;
@@ -170,6 +172,7 @@ static int round_start(struct service *service)
 
 	usage->now = usage->next;
 	usage->next = NULL;
+	usage->begun = change_now();
 	r = store_select(service->store, &bvol_type_pool, NULL, NULL, 0, pool_start, service, &e);
 	if (r < 0)
 		log_warn("pool usage: %s", e.text);
@@ -191,11 +194,17 @@ static int is_unread(void *obj, void *data)
 
 bool usage_is_recent(struct service *service)
 {
-	uint64_t age = change_now() - service->usage->ended;
+	const struct usage *usage = service->usage;
+	uint64_t age = change_now() - usage->read;
 
 	/* After a step back of the clock it is huge. */
-	return age < RECENT_NSEC &&
+	return age < RECENT_NSEC && usage->read > usage->forgotten &&
 	       !store_select(service->store, &bvol_type_pool, NULL, NULL, 0, is_unread, service, NULL);
+}
+
+void usage_forget(struct service *service)
+{
+	service->usage->forgotten = change_now();
 }
 
 int usage_refresh(struct service *service, void (*then)(void *data), void *data)

@@ -183,7 +183,7 @@ test_devices() {
 	pool_on /dev/../etc/passwd "device"
 	pool_on $'/dev/v\ndb' "line feed"
 	pool_on "/dev/$long" "255"
-	mapper=$(device_of v2)
+	mapper=$(device_of v2) state_before=
 	pool_on "$mapper" "bvol"
 	for mapper in /dev/mapper/bvol-*; do
 		pool_on "$mapper" ""
