@@ -221,12 +221,12 @@ static int settle(struct open_action *a, uint64_t now, struct err *e)
 	for (size_t i = 0; !code && i < a->n; i++) {
 		struct half *half = &a->half[i];
 
-		if (!done && half->dev.state == THIN_WIPING)
-			half->outcome = KEEP;
-		else if (!done || memcmp(&half->dev.id, &a->op.device_id, sizeof(half->dev.id)))
-			code = clean_up(a, half, e);
-		else
+		if (done && !memcmp(&half->dev.id, &a->op.device_id, sizeof(half->dev.id)))
 			half->outcome = a->op.kind == THIN_DELETE ? GONE : BECOMES_LIVE;
+		else if (half->dev.state == THIN_WIPING)
+			half->outcome = KEEP;
+		else
+			code = clean_up(a, half, e);
 	}
 	if (code || !a->n)
 		return code;
