@@ -125,7 +125,7 @@ void engine_deinit(struct engine *engine);
 
 /* One file for each workflow, one line for each in flows.c. */
 extern const struct job_flow *const job_flows[];
-extern const struct job_flow flow_pool_create, flow_pool_delete, flow_volume_create,
+extern const struct job_flow flow_pool_create, flow_pool_delete, flow_pool_scrub, flow_volume_create,
 	flow_volume_delete, flow_volume_extend, flow_volume_revert, flow_snapshot_create,
 	flow_snapshot_delete, flow_export_create, flow_export_delete;
 

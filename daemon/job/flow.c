@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include <errno.h>
 
+#include "codec.h"
 #include "fabric/fabric.h"
 #include "job/flow.h"
 
@@ -68,6 +69,26 @@ int flow_destroy(struct job *job, const struct bvol_uuid *id, struct action **re
 	return r < 0 ? r : provider->destroy(flow_store(job), pool, id, ret, e);
 }
 
+struct provider_wipe flow_wipe_policy(const struct job *job, const struct bvol_pool *pool)
+{
+	return (struct provider_wipe) {
+		.policy = job->row->wipe ? job->row->wipe : pool->wipe,
+		.verify = job->row->verify || pool->verify,
+	};
+}
+
+int flow_unscrubbed(struct job *job, struct err *e)
+{
+	const struct provider_ops *provider;
+	_cleanup_pool_ pool = NULL;
+	int r = flow_pool(job, &pool, &provider, e);
+
+	if (r < 0 || pool->scrub == BVOL_SCRUB_UNSCRUBBED)
+		return r;
+	codec_set(pool, BVOL_A_POOL_SCRUB, scrub, BVOL_SCRUB_UNSCRUBBED);
+	return store_update(flow_store(job), &bvol_type_pool, pool, e);
+}
+
 int flow_wipe(struct job *job, const struct bvol_uuid *id, struct action **ret, struct err *e)
 {
 	const struct provider_ops *provider;
@@ -77,9 +98,10 @@ int flow_wipe(struct job *job, const struct bvol_uuid *id, struct action **ret, 
 
 	if (r < 0)
 		return r;
-	how.policy = job->row->wipe ? job->row->wipe : pool->wipe;
-	how.verify = job->row->verify || pool->verify;
-	return how.policy == BVOL_WIPE_NONE ? 0 :
+	how = flow_wipe_policy(job, pool);
+	if (how.policy == BVOL_WIPE_NONE || how.policy == BVOL_WIPE_DISCARD)
+		r = flow_unscrubbed(job, e);
+	return r < 0 || how.policy == BVOL_WIPE_NONE ? r :
 	       provider->wipe(flow_store(job), pool, id, &how, ret, e);
 }
 

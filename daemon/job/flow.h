@@ -71,6 +71,10 @@ int flow_plan_pool_destroy(struct job *job, struct action **ret, struct err *e);
 int flow_plan_activate(struct job *job, struct action **ret, struct err *e);
 /* Plan the wipe of a device in the job's pool, as the job or else the pool wants it; maybe none. */
 int flow_wipe(struct job *job, const struct bvol_uuid *id, struct action **ret, struct err *e);
+/* How the job, or else the pool, wants bytes to go. */
+struct provider_wipe flow_wipe_policy(const struct job *job, const struct bvol_pool *pool);
+/* The job's pool may have free chunks that nobody has overwritten. */
+int flow_unscrubbed(struct job *job, struct err *e);
 int flow_plan_destroy_volume(struct job *job, struct action **ret, struct err *e);
 int flow_plan_remove_target(struct job *job, struct action **ret, struct err *e);
 int flow_plan_withdraw(struct job *job, struct action **ret, struct err *e);

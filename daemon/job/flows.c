@@ -4,6 +4,7 @@
 const struct job_flow *const job_flows[] = {
 	&flow_pool_create,
 	&flow_pool_delete,
+	&flow_pool_scrub,
 	&flow_volume_create,
 	&flow_volume_delete,
 	&flow_volume_extend,

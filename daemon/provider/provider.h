@@ -99,6 +99,15 @@ struct provider_ops {
 		    const struct provider_wipe *how, struct action **ret, struct err *e);
 	/* Until the end of destroy's transaction; false when nothing was wiped. No blocking. */
 	bool (*wiped)(const struct bvol_uuid *id, struct provider_wiped *ret);
+	/*
+	 * Overwrite all that no device of the pool has, while the others go on. id is
+	 * an empty device that was made for this: it takes free chunks in slices of at
+	 * most its size, is written, and lets go of them again. destroy follows,
+	 * whatever came of it. zero or random; begun again after a crash. Where a device
+	 * may have given something back meanwhile, commit leaves the pool unscrubbed.
+	 */
+	int (*scrub)(struct store *store, const struct bvol_pool *pool, const struct bvol_uuid *id,
+		     const struct provider_wipe *how, struct action **ret, struct err *e);
 	/* a and b change places: content moves, ids and block devices stay. b is not active. */
 	int (*exchange)(struct store *store, const struct bvol_pool *pool, const struct bvol_uuid *a,
 			const struct bvol_uuid *b, uint64_t size, struct action **ret,

@@ -68,6 +68,7 @@ static struct bvol_pool *pool_new(struct call *call, const struct provider_ops *
 								   config->over_subscription);
 	codec_set(pool, BVOL_A_POOL_WIPE, wipe, rq->wipe ? rq->wipe : BVOL_WIPE_ZERO);
 	codec_set(pool, BVOL_A_POOL_VERIFY, verify, rq->verify);
+	codec_set(pool, BVOL_A_POOL_SCRUB, scrub, BVOL_SCRUB_UNSCRUBBED);
 	codec_set(pool, BVOL_A_POOL_CREATED_AT, created_at, change_now());
 	return pool;
 }
@@ -156,6 +157,22 @@ static int pool_empty(struct call *call, const struct bvol_pool *pool)
 	return r;
 }
 
+static int not_scrubbing(struct call *call, const struct bvol_pool *pool)
+{
+	struct store_match match[] = {
+		{ .attr = BVOL_A_JOB_POOL_ID, .id = &pool->id },
+		{ .attr = BVOL_A_JOB_KIND, .text = "pool-scrub" },
+		{ .attr = BVOL_A_JOB_STATUS, .number = BVOL_JOB_STATUS_DONE, .not = true },
+		{ .attr = BVOL_A_JOB_STATUS, .number = BVOL_JOB_STATUS_FAILED, .not = true },
+		{ 0 },
+	};
+	uint64_t n;
+	int r = store_count(call->service->store, &bvol_type_job, match, &n, &call->err);
+
+	return r < 0 || !n ? r : err_set(&call->err, -EBUSY,
+					 "pool %s is being scrubbed; wait for that job", pool->name);
+}
+
 int verb_pool_delete(struct call *call)
 {
 	_cleanup_pool_ pool = NULL;
@@ -170,6 +187,8 @@ int verb_pool_delete(struct call *call)
 		r = err_set(&call->err, -EBUSY, "pool %s is %s; wait for it", pool->name,
 			    bvol_enum_name(&bvol_enum_pool_status, pool->status));
 	if (!r)
+		r = not_scrubbing(call, pool);
+	if (!r)
 		r = pool_empty(call, pool);
 	if (r < 0)
 		return r;
@@ -181,6 +200,43 @@ int verb_pool_delete(struct call *call)
 	if (!r)
 		r = change_pool(&call->service->change, pool, BVOL_POOL_STATUS_DELETING, NULL,
 				&call->err);
+	if (!r)
+		r = answer(call, pool);
+	return call_commit(call, job, r);
+}
+
+static int check_scrub(struct call *call, const struct bvol_pool *pool)
+{
+	uint32_t policy = call->request->wipe ? call->request->wipe : pool->wipe;
+
+	if (pool->status != BVOL_POOL_STATUS_AVAILABLE)
+		return err_set(&call->err, -EBUSY, "pool %s is %s; only an available one can be scrubbed",
+			       pool->name, bvol_enum_name(&bvol_enum_pool_status, pool->status));
+	if (policy != BVOL_WIPE_ZERO && policy != BVOL_WIPE_RANDOM)
+		return err_set(&call->err, -EINVAL,
+			       "a pool is scrubbed by zero or random, not by %s; say which with --wipe",
+			       bvol_enum_name(&bvol_enum_wipe, policy));
+	return not_scrubbing(call, pool);
+}
+
+int verb_pool_scrub(struct call *call)
+{
+	_cleanup_pool_ pool = NULL;
+	struct bvol_job *row;
+	struct job *job = NULL;
+	int r;
+
+	r = service_find(call->service, &bvol_type_pool, call->request->ref, (void **)&pool,
+			 &call->err);
+	if (!r)
+		r = check_scrub(call, pool);
+	if (r < 0)
+		return r;
+	row = call_job(call, "pool-scrub");
+	if (!row)
+		return -ENOMEM;
+	codec_set(row, BVOL_A_JOB_POOL_ID, pool_id, pool->id);
+	r = call_begin(call, row, &job);
 	if (!r)
 		r = answer(call, pool);
 	return call_commit(call, job, r);

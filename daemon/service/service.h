@@ -155,6 +155,7 @@ int verb_diff(struct call *call);
 int verb_pool_create(struct call *call);
 int verb_pool_list(struct call *call);
 int verb_pool_delete(struct call *call);
+int verb_pool_scrub(struct call *call);
 int verb_volume_create(struct call *call);
 int verb_volume_list(struct call *call);
 int verb_volume_delete(struct call *call);

@@ -6,6 +6,7 @@ const char *const schema_steps[] = {
 #include "002.sql.inc"
 #include "003.sql.inc"
 #include "004.sql.inc"
+#include "005.sql.inc"
 };
 
 const uint32_t schema_newest = sizeof(schema_steps) / sizeof(schema_steps[0]);

@@ -153,6 +153,30 @@ static void check_exclusive(struct meta *m, const struct model *models, size_t n
 	}
 }
 
+static int see_unmapped(const struct meta_extent *x, void *data)
+{
+	assert_int_equal(x->begin, x->data);
+	for (uint64_t i = 0; i < x->length; i++)
+		((uint8_t *)data)[x->begin + i]++;
+	return 0;
+}
+
+static void check_unmapped(struct meta *m, const struct model *models, size_t n)
+{
+	static uint8_t wanted[CHUNKS], seen[CHUNKS];
+	struct err e = { 0 };
+
+	memset(wanted, 1, sizeof(wanted));
+	memset(seen, 0, sizeof(seen));
+	for (size_t i = 0; i < n; i++)
+		for (int key = 0; key < KEYS; key++)
+			if (models[i].chunk[key] != NONE)
+				wanted[models[i].chunk[key]] = 0;
+	if (meta_unmapped(m, see_unmapped, seen, &e))
+		fail_msg("%s", e.text);
+	assert_memory_equal(seen, wanted, sizeof(wanted));
+}
+
 static uint64_t wanted_side(const struct expected *want, uint64_t key)
 {
 	uint64_t l = want->left->chunk[key], r = want->right->chunk[key];
@@ -252,6 +276,7 @@ static void whole(void **state)
 		image = random_image(models, fills[turn / 2]);
 		image_finish(image, turn % 2);
 		m = open_image(image, image->snapshot);
+		check_unmapped(m, models, DEVICES);
 		for (size_t i = 0; i < DEVICES; i++) {
 			check_mapped(m, &models[i]);
 			check_exclusive(m, models, DEVICES, i, false);

@@ -17,6 +17,12 @@ static const struct param ref_params[] = {
 	{ 0 },
 };
 
+static const struct param scrub_params[] = {
+	ARG("POOL", REF),
+	WIPE_OPTIONS,
+	{ 0 },
+};
+
 const struct command pool_commands[] = {
 	{
 		.noun = "pool", .verb = "create", .params = create_params,
@@ -40,6 +46,12 @@ const struct command pool_commands[] = {
 		.noun = "pool", .verb = "delete", .params = ref_params,
 		.help = "give an empty pool's devices back",
 		.call = BVOL_VERB_POOL_DELETE, .type = &bvol_type_pool, .run = run_change,
+	},
+	{
+		.noun = "pool", .verb = "scrub", .params = scrub_params,
+		.help = "overwrite what no volume of a pool has",
+		.call = BVOL_VERB_POOL_SCRUB, .list = BVOL_VERB_POOL_LIST,
+		.type = &bvol_type_pool, .run = run_change,
 	},
 	{ 0 },
 };

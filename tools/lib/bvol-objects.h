@@ -139,6 +139,8 @@ struct bvol_pool {
 	uint64_t created_at;
 	uint32_t wipe;	/* What deletes do to the bytes unless they are told. */
 	uint32_t verify;	/* 1: what was wiped is read back. */
+	uint32_t scrub;
+	uint64_t scrubbed_at;	/* What was free then has been overwritten since; absent: never. */
 };
 
 /* A block device of a project. */
@@ -278,6 +280,7 @@ extern const struct bvol_enum bvol_enum_session_status;
 extern const struct bvol_enum bvol_enum_job_status;
 extern const struct bvol_enum bvol_enum_layer;
 extern const struct bvol_enum bvol_enum_wipe;
+extern const struct bvol_enum bvol_enum_scrub;
 extern const struct bvol_enum bvol_enum_verb;
 extern const struct bvol_type bvol_type_info;
 extern const struct bvol_type bvol_type_auth;

@@ -139,8 +139,17 @@ const struct bvol_enum bvol_enum_wipe = {
 	},
 };
 
+const struct bvol_enum bvol_enum_scrub = {
+	"scrub", 3,
+	(const char *const[]) {
+		"unscrubbed",
+		"scrubbing",
+		"scrubbed",
+	},
+};
+
 const struct bvol_enum bvol_enum_verb = {
-	"verb", 21,
+	"verb", 22,
 	(const char *const[]) {
 		"none",
 		"info",
@@ -163,6 +172,7 @@ const struct bvol_enum bvol_enum_verb = {
 		"job-list",
 		"quota-list",
 		"quota-set",
+		"pool-scrub",
 	},
 };
 
@@ -376,10 +386,14 @@ static const struct bvol_field pool_fields[] = {
 	  .kind = BVOL_ENUM, .offset = offsetof(struct bvol_pool, wipe), .values = &bvol_enum_wipe },
 	{ .name = "verify", .attr = BVOL_A_POOL_VERIFY,
 	  .kind = BVOL_U32, .offset = offsetof(struct bvol_pool, verify) },
+	{ .name = "scrub", .attr = BVOL_A_POOL_SCRUB,
+	  .kind = BVOL_ENUM, .offset = offsetof(struct bvol_pool, scrub), .values = &bvol_enum_scrub },
+	{ .name = "scrubbed_at", .attr = BVOL_A_POOL_SCRUBBED_AT,
+	  .kind = BVOL_TIME, .offset = offsetof(struct bvol_pool, scrubbed_at) },
 };
 
 const struct bvol_type bvol_type_pool = {
-	"pool", sizeof(struct bvol_pool), pool_fields, 18,
+	"pool", sizeof(struct bvol_pool), pool_fields, 20,
 };
 
 static const struct bvol_field volume_fields[] = {

@@ -178,6 +178,16 @@ enum bvol_wipe {
 };
 
 /**
+ * enum bvol_scrub - Whether every chunk that no volume has was overwritten and
+ *   none can have become free since with what it held.
+ */
+enum bvol_scrub {
+	BVOL_SCRUB_UNSCRUBBED,
+	BVOL_SCRUB_SCRUBBING,
+	BVOL_SCRUB_SCRUBBED,
+};
+
+/**
  * enum bvol_verb - What a call asks the daemon to do.
  */
 enum bvol_verb {
@@ -202,6 +212,7 @@ enum bvol_verb {
 	BVOL_VERB_JOB_LIST,
 	BVOL_VERB_QUOTA_LIST,
 	BVOL_VERB_QUOTA_SET,
+	BVOL_VERB_POOL_SCRUB,
 };
 
 enum {
@@ -327,6 +338,8 @@ enum {
 	BVOL_A_POOL_CREATED_AT,
 	BVOL_A_POOL_WIPE,
 	BVOL_A_POOL_VERIFY,
+	BVOL_A_POOL_SCRUB,
+	BVOL_A_POOL_SCRUBBED_AT,
 
 	__BVOL_A_POOL_MAX
 };

@@ -52,8 +52,8 @@ static int compare(const char *name, const struct dm_target *target, bool *same,
  * the swap of a table is one step of the kernel, so that a crash leaves the old
  * or the new one.
  */
-static int show(const struct thin_ref *pool, const struct bvol_uuid *id, uint32_t dev_id,
-		uint64_t size, struct err *e)
+int thin_show(const struct thin_ref *pool, const struct bvol_uuid *id, uint32_t dev_id, uint64_t size,
+	      struct err *e)
 {
 	char name[THIN_NAME_MAX], uuid[THIN_NAME_MAX], params[THIN_NAME_MAX];
 	struct dm_target target = { 0, size / THIN_SECTOR, "thin", params };
@@ -76,16 +76,17 @@ static int activate_act(struct action *action, struct err *e)
 {
 	struct active_action *a = (struct active_action *)action;
 
-	return show(&a->pool, &a->dev.id, a->dev.dev_id, a->size, e);
+	return thin_show(&a->pool, &a->dev.id, a->dev.dev_id, a->size, e);
 }
 
 static int activate_commit(struct action *action, struct store *store, struct err *e)
 {
 	struct active_action *a = (struct active_action *)action;
+	int code = thin_unscrubbed(store, &a->pool, e);
 
 	/* A start activates them all and finds most as they were. */
-	if (a->dev.size == a->size)
-		return 0;
+	if (code || a->dev.size == a->size)
+		return code;
 	a->dev.size = a->size;
 	return thin_row_put(store, &thin_type_dev, &a->dev, e);
 }
@@ -159,7 +160,7 @@ static int exchange_act(struct action *action, struct err *e)
 	if (info.open_count > 0)
 		return err_set(e, -EBUSY,
 			       "the block device %s is open; end what uses it, then try again", name);
-	return info.live_table ? show(&a->pool, &a->dev.id, a->other.dev_id, a->size, e) : 0;
+	return info.live_table ? thin_show(&a->pool, &a->dev.id, a->other.dev_id, a->size, e) : 0;
 }
 
 /* No two rows of a pool may have the same device id, so one makes room first. */

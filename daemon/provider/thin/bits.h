@@ -57,6 +57,27 @@ static inline void bits_set(struct bits *b, uint64_t i)
 	b->words[i / 64] |= UINT64_C(1) << (i % 64);
 }
 
+static inline void bits_reset(struct bits *b, uint64_t i)
+{
+	b->words[i / 64] &= ~(UINT64_C(1) << (i % 64));
+}
+
+/* Leave in b what is set in both; bits that other does not have are 0. */
+static inline void bits_and(struct bits *b, const struct bits *other)
+{
+	for (size_t i = 0; i < bits_words(b->n); i++)
+		b->words[i] &= i < bits_words(other->n) ? other->words[i] : 0;
+}
+
+static inline uint64_t bits_count(const struct bits *b)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < bits_words(b->n); i++)
+		n += (uint64_t)__builtin_popcountll(b->words[i]);
+	return n;
+}
+
 static inline void bits_set_run(struct bits *b, uint64_t begin, uint64_t length)
 {
 	while (length--)

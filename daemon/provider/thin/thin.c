@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "codec.h"
 #include "provider/thin/thin.h"
 #include "sys/dm.h"
 #include "util/str.h"
@@ -78,6 +79,23 @@ int thin_check_size(uint64_t size, struct err *e)
 			       "the size of a device has to be a positive multiple of %d bytes, not %llu",
 			       THIN_SECTOR, (unsigned long long)size);
 	return 0;
+}
+
+int thin_unscrubbed(struct store *store, const struct thin_ref *pool, struct err *e)
+{
+	struct bvol_pool *row;
+	void *obj;
+	int code = store_get(store, &bvol_type_pool, &pool->id, &obj, e);
+
+	if (code)
+		return code;
+	row = obj;
+	if (row->scrub != BVOL_SCRUB_UNSCRUBBED) {
+		codec_set(row, BVOL_A_POOL_SCRUB, scrub, BVOL_SCRUB_UNSCRUBBED);
+		code = store_update(store, &bvol_type_pool, row, e);
+	}
+	bvol_free(&bvol_type_pool, row);
+	return code;
 }
 
 struct stat_action {
@@ -163,6 +181,7 @@ const struct provider_ops provider_thin = {
 	.exchange = thin_plan_exchange,
 	.wipe = thin_plan_wipe,
 	.wiped = thin_wipe_result,
+	.scrub = thin_plan_scrub,
 	.device = thin_device,
 	.check = thin_plan_check,
 };

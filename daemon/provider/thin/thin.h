@@ -10,6 +10,7 @@
  *	check.c		what differs from the database		rows.c	   the database's rows
  *	wipe.c		overwrite what a device has alone	window.c   chunks as a block device
  *	hold.c		keep the metadata for a reader		meta/	   the reader
+ *	scrub.c		overwrite what no device has
  *
  * Every change of the pool's metadata moves its transaction id on by one or
  * more, in this order: the database learns what is planned and the id that the
@@ -45,6 +46,8 @@ int thin_plan_exchange(struct store *store, const struct bvol_pool *pool,
 		       struct action **ret, struct err *e);
 int thin_plan_wipe(struct store *store, const struct bvol_pool *pool, const struct bvol_uuid *id,
 		   const struct provider_wipe *how, struct action **ret, struct err *e);
+int thin_plan_scrub(struct store *store, const struct bvol_pool *pool, const struct bvol_uuid *id,
+		    const struct provider_wipe *how, struct action **ret, struct err *e);
 bool thin_wipe_result(const struct bvol_uuid *id, struct provider_wiped *ret);
 int thin_plan_check(struct store *store, const struct bvol_pool *pool,
 		    struct provider_check **ret, struct err *e);
@@ -62,6 +65,14 @@ int thin_live(struct store *store, const struct thin_ref *pool, const struct bvo
 /* The pool's row; -ENOENT with a sentence. */
 int thin_pool_row(struct store *store, const struct thin_ref *pool, struct thin_pool *ret,
 		  struct err *e);
+/*
+ * Make the block device show dev_id with this size, whatever it showed before,
+ * and read it back. Blocks.
+ */
+int thin_show(const struct thin_ref *pool, const struct bvol_uuid *id, uint32_t dev_id, uint64_t size,
+	      struct err *e);
+/* From now on chunks may be given back to the pool with what they hold. */
+int thin_unscrubbed(struct store *store, const struct thin_ref *pool, struct err *e);
 /* 0 when size is one that a device can have. */
 int thin_check_size(uint64_t size, struct err *e);
 

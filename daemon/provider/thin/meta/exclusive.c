@@ -151,10 +151,24 @@ out:
 	return code;
 }
 
+/* A bit for each chunk that a device other than x->device maps. */
+static int mark_all(struct exclusive *x, struct err *e)
+{
+	_cleanup_free_ uint64_t *visited = bits_new(x->m->pool.blocks, e);
+	int code;
+
+	x->others = visited ? bits_new(x->m->pool.chunks, e) : NULL;
+	if (!x->others)
+		return -ENOMEM;
+	x->visited = visited;
+	code = mark_others(x, e);
+	x->visited = NULL;
+	return code;
+}
+
 int meta_exclusive(struct meta *m, uint32_t id, bool walk, meta_extent_fn fn, void *data,
 		   struct err *e)
 {
-	_cleanup_free_ uint64_t *others = NULL, *visited = NULL;
 	struct exclusive x = { .m = m, .walk = walk, .run = { .fn = fn, .data = data } };
 	int code = meta_device(m, id, &x.device, e);
 
@@ -162,14 +176,26 @@ int meta_exclusive(struct meta *m, uint32_t id, bool walk, meta_extent_fn fn, vo
 		code = reader_leaves(m, id, find_undecided, &x, e);
 	if (code < 0)
 		return code;
-	if (code) {
-		x.others = others = bits_new(m->pool.chunks, e);
-		x.visited = visited = bits_new(m->pool.blocks, e);
-		if (!others || !visited)
-			return -ENOMEM;
-		if ((code = mark_others(&x, e)))
-			return code;
-	}
-	code = reader_leaves(m, id, add_exclusive, &x, e);
-	return code ? code : run_end(&x.run);
+	if (code)
+		code = mark_all(&x, e);
+	if (!code)
+		code = reader_leaves(m, id, add_exclusive, &x, e);
+	if (!code)
+		code = run_end(&x.run);
+	free(x.others);
+	return code;
+}
+
+int meta_unmapped(struct meta *m, meta_extent_fn fn, void *data, struct err *e)
+{
+	struct exclusive x = { .m = m, .device.id = META_DEVICES, .run = { .fn = fn, .data = data } };
+	int code = mark_all(&x, e);
+
+	for (uint64_t i = 0; !code && i < m->pool.chunks; i++)
+		if (!test_bit(x.others, i))
+			code = run_add(&x.run, i, i);
+	if (!code)
+		code = run_end(&x.run);
+	free(x.others);
+	return code;
 }

@@ -11,8 +11,8 @@
  * Nothing here writes. Everything that is read is checked, so that damaged
  * metadata ends in -EUCLEAN with the block's number in the sentence. Time is
  * bounded by the size of the metadata, memory by META_MEMORY, whatever either
- * of them says of itself; meta_exclusive() takes a bit for each chunk of the
- * pool besides.
+ * of them says of itself; meta_exclusive() and meta_unmapped() take a bit for
+ * each chunk of the pool besides.
  *
  * Besides the errors that a function names, each returns -EIO when the device
  * can't be read, -EUCLEAN, -ENOMEM, -ECANCELED, and what a callback returned
@@ -112,6 +112,9 @@ int meta_mapped(struct meta *m, uint32_t id, meta_extent_fn fn, void *data, stru
  */
 int meta_exclusive(struct meta *m, uint32_t id, bool walk, meta_extent_fn fn, void *data,
 		   struct err *e);
+
+/* Runs of chunks that no device maps, in their order; begin and data are the same. */
+int meta_unmapped(struct meta *m, meta_extent_fn fn, void *data, struct err *e);
 
 /*
  * In what two devices differ, in the order of begin, neighbours joined where

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Overwrite what no volume of a pool has, through a device that is named by the
+ * job. It goes at the end, also of a job that failed. In no lane while it works,
+ * so that no delete waits for it; a pool has one such job at a time.
+ */
+#include "codec.h"
+#include "job/flow.h"
+
+/* Of the device: how much of the pool is kept from the volumes at once. */
+#define SLICE_BYTES (UINT64_C(1) << 30)
+
+static int plan_create(struct job *job, struct action **ret, struct err *e)
+{
+	const struct provider_ops *provider;
+	_cleanup_pool_ pool = NULL;
+	uint64_t chunks;
+	int r = flow_pool(job, &pool, &provider, e);
+
+	if (r < 0)
+		return r;
+	chunks = SLICE_BYTES / pool->chunk_size;
+	return provider->create(flow_store(job), pool, &job->row->id, chunks * pool->chunk_size, NULL,
+				ret, e);
+}
+
+static int plan_scrub(struct job *job, struct action **ret, struct err *e)
+{
+	const struct provider_ops *provider;
+	_cleanup_pool_ pool = NULL;
+	struct provider_wipe how;
+	int r = flow_pool(job, &pool, &provider, e);
+
+	if (r < 0)
+		return r;
+	how = flow_wipe_policy(job, pool);
+	codec_set(pool, BVOL_A_POOL_SCRUB, scrub, BVOL_SCRUB_SCRUBBING);
+	r = store_update(flow_store(job), &bvol_type_pool, pool, e);
+	return r < 0 ? r : provider->scrub(flow_store(job), pool, &job->row->id, &how, ret, e);
+}
+
+/* What became free after the job was asked for may have been left out. */
+static int done_scrub(struct job *job, struct err *e)
+{
+	const struct provider_ops *provider;
+	_cleanup_pool_ pool = NULL;
+	int r = flow_pool(job, &pool, &provider, e);
+
+	if (r < 0)
+		return r;
+	codec_set(pool, BVOL_A_POOL_SCRUBBED_AT, scrubbed_at, job->row->created_at);
+	if (pool->scrub == BVOL_SCRUB_SCRUBBING)
+		codec_set(pool, BVOL_A_POOL_SCRUB, scrub, BVOL_SCRUB_SCRUBBED);
+	return store_update(flow_store(job), &bvol_type_pool, pool, e);
+}
+
+static int plan_drop(struct job *job, struct action **ret, struct err *e)
+{
+	return flow_destroy(job, &job->row->id, ret, e);
+}
+
+static int failed(struct job *job, bool clean, struct err *e)
+{
+	return flow_unscrubbed(job, e);
+}
+
+const struct job_flow flow_pool_scrub = {
+	.kind = "pool-scrub",
+	.steps = (const struct job_step[]) {
+		{ "create", LANE_POOL, plan_create, NULL },
+		{ "scrub", LANE_NONE, plan_scrub, done_scrub },
+		{ "drop", LANE_POOL, plan_drop, NULL },
+		{ 0 },
+	},
+	.undo = (const struct job_step[]) {
+		{ "undo-create", LANE_POOL, plan_drop, NULL },
+		{ 0 },
+	},
+	.failed = failed,
+};
