@@ -122,6 +122,9 @@ struct provider_ops {
 	 */
 	int (*check)(struct store *store, const struct bvol_pool *pool,
 		     struct provider_check **ret, struct err *e);
+	/* The same for what the pool has on its disks: all of it is read, which takes its time. */
+	int (*audit)(struct store *store, const struct bvol_pool *pool,
+		     struct provider_check **ret, struct err *e);
 };
 
 struct provider_check {

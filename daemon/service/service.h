@@ -156,6 +156,7 @@ int verb_pool_create(struct call *call);
 int verb_pool_list(struct call *call);
 int verb_pool_delete(struct call *call);
 int verb_pool_scrub(struct call *call);
+int verb_pool_check(struct call *call);
 int verb_volume_create(struct call *call);
 int verb_volume_list(struct call *call);
 int verb_volume_delete(struct call *call);

@@ -14,6 +14,7 @@ const struct verb service_verbs[] = {
 	{ BVOL_VERB_POOL_LIST, "pool list", 0, LIST | ARG(REF), FRESH, verb_pool_list },
 	{ BVOL_VERB_POOL_DELETE, "pool delete", ARG(REF), 0, ANY_AGE, verb_pool_delete },
 	{ BVOL_VERB_POOL_SCRUB, "pool scrub", ARG(REF), WIPE, ANY_AGE, verb_pool_scrub },
+	{ BVOL_VERB_POOL_CHECK, "pool check", ARG(REF), 0, ANY_AGE, verb_pool_check },
 
 	{ BVOL_VERB_VOLUME_CREATE, "volume create", ARG(NAME),
 	  ARG(SIZE) | ARG(POOL) | ARG(SNAPSHOT) | ARG(PROJECT), RECENT, verb_volume_create },

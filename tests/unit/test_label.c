@@ -83,9 +83,40 @@ static void test_round_trip(void **state)
 
 	label.ready = true;
 	label_encode(&label, block);
-	assert_memory_equal(block, "BVOLPOOL\1\0\0\0", 12);
+	assert_memory_equal(block, "BVOLPOOL\2\0\0\0", 12);
 	assert_int_equal(label_decode(block, &back), 0);
 	assert_memory_equal(&label, &back, sizeof(label));
+}
+
+/* A pool is one node's, until it is exported or taken by force. */
+static void test_owner(void **state)
+{
+	struct label label = planned(3 * GIB, 0, 65536), back;
+	uint8_t block[LABEL_SIZE];
+
+	assert_int_equal(label_is_mine(&label, "p", &err), 0);
+	label_own(&label, LABEL_OWNED);
+	label_encode(&label, block);
+	assert_int_equal(label_decode(block, &back), 0);
+	assert_int_equal(label_is_mine(&back, "p", &err), 1);
+	assert_int_equal(back.owner.generation, 1);
+	back.owner.node.b[3] ^= 1;
+	strcpy(back.owner.name, "other");
+	err_clear(&err);
+	assert_int_equal(label_is_mine(&back, "p", &err), -EBUSY);
+	assert_non_null(strstr(err.text, "belongs to node other"));
+	label_own(&back, LABEL_FREE);
+	label_encode(&back, block);
+	assert_int_equal(label_decode(block, &back), 0);
+	assert_int_equal(back.owner.generation, 2);
+	err_clear(&err);
+	assert_int_equal(label_is_mine(&back, "p", &err), -EBUSY);
+	assert_non_null(strstr(err.text, "belongs to no node"));
+	/* A name that is none. */
+	strcpy(label.owner.name, "a\n\033b");
+	label_encode(&label, block);
+	assert_int_equal(label_decode(block, &back), 0);
+	assert_string_equal(back.owner.name, "a??b");
 }
 
 static void test_not_a_label(void **state)
@@ -127,6 +158,7 @@ static void test_unsound(void **state)
 	REFUSED(bad.segments[2].offset += 512);
 	REFUSED(bad.segments[2].role = 99);
 	REFUSED(bad.device_size = MIB);
+	REFUSED(bad.owner.state = LABEL_FREE + 1);
 #undef REFUSED
 }
 
@@ -242,6 +274,7 @@ int main(void)
 		cmocka_unit_test(test_layout),
 		cmocka_unit_test(test_too_small),
 		cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_owner),
 		cmocka_unit_test(test_not_a_label),
 		cmocka_unit_test(test_unsound),
 		cmocka_unit_test(test_on_disk),

@@ -84,6 +84,8 @@ extern const struct command pool_commands[], volume_commands[], snapshot_command
 int run_list(struct context *ctx);
 int run_show(struct context *ctx);
 int run_change(struct context *ctx);
+/* Print what one call has found, however long it takes; EXIT_FAILED when it found something. */
+int run_check(struct context *ctx);
 
 /* Connect, with a complaint if that fails. */
 int context_connect(struct context *ctx);

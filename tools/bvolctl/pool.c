@@ -53,5 +53,11 @@ const struct command pool_commands[] = {
 		.call = BVOL_VERB_POOL_SCRUB, .list = BVOL_VERB_POOL_LIST,
 		.type = &bvol_type_pool, .run = run_change,
 	},
+	{
+		.noun = "pool", .verb = "check", .params = ref_params,
+		.help = "read all of a pool's metadata and tell what is wrong with it",
+		.call = BVOL_VERB_POOL_CHECK, .type = &bvol_type_difference, .run = run_check,
+		.columns = "status object message",
+	},
 	{ 0 },
 };

@@ -91,6 +91,33 @@ int run_show(struct context *ctx)
 	return r;
 }
 
+int run_check(struct context *ctx)
+{
+	const struct bvol_type *type = ctx->command->type;
+	struct listing *listing = listing_new(type, ctx->command->columns, ctx->json);
+	struct bvol_response *response;
+	void **objects;
+	size_t n = 0;
+
+	if (!listing || context_connect(ctx)) {
+		listing_free(listing);
+		return EXIT_FAILED;
+	}
+	if (bvol_call(ctx->bvol, ctx->command->call, &ctx->request, -1, &response) < 0) {
+		listing_free(listing);
+		return context_fail(ctx);
+	}
+	objects = *(void **)((char *)response + member_of_response(type)->offset);
+	while (objects && objects[n])
+		listing_add(objects[n++], listing);
+	if (n || ctx->json)
+		listing_end(listing, stdout);
+	else
+		listing_free(listing);
+	bvol_free(&bvol_type_response, response);
+	return n ? EXIT_FAILED : 0;
+}
+
 /* Changes */
 
 /* As it is now that the job is done; who created an export gets to know its secret. */

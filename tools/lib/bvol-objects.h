@@ -215,7 +215,7 @@ struct bvol_quota {
 struct bvol_difference {
 	uint64_t has;	/* bit BVOL_A_… of every field that is set */
 	uint32_t layer;
-	char *status;	/* missing, extra or differs. */
+	char *status;	/* missing, extra or differs; damaged or leaked of a pool's metadata. */
 	char *object;	/* What kind of object. */
 	struct bvol_uuid id;
 	char *name;	/* Its name in that layer. */

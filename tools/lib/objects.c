@@ -119,12 +119,13 @@ const struct bvol_enum bvol_enum_job_status = {
 };
 
 const struct bvol_enum bvol_enum_layer = {
-	"layer", 4,
+	"layer", 5,
 	(const char *const[]) {
 		"database",
 		"dm",
 		"configfs",
 		"module",
+		"metadata",
 	},
 };
 
@@ -149,7 +150,7 @@ const struct bvol_enum bvol_enum_scrub = {
 };
 
 const struct bvol_enum bvol_enum_verb = {
-	"verb", 22,
+	"verb", 23,
 	(const char *const[]) {
 		"none",
 		"info",
@@ -173,6 +174,7 @@ const struct bvol_enum bvol_enum_verb = {
 		"quota-list",
 		"quota-set",
 		"pool-scrub",
+		"pool-check",
 	},
 };
 

@@ -43,6 +43,20 @@ static void linear(struct dm_target *target, char params[PARAMS_MAX], uint64_t s
 	*target = (struct dm_target) { start, s->length / THIN_SECTOR, "linear", params };
 }
 
+int thin_assemble_one(const struct thin_ref *pool, const struct disks *disks, enum thin_role role,
+		      struct err *e)
+{
+	enum label_role segment = role == THIN_SPARE ? LABEL_SPARE : LABEL_METADATA;
+	char params[PARAMS_MAX];
+	struct dm_info_plain info;
+	struct dm_target target;
+
+	if (!label_find(&disks->disk[0].label, segment))
+		return err_set(e, -ENOSPC, "pool %s has no spare room for its metadata", pool->name);
+	linear(&target, params, 0, &disks->disk[0], segment);
+	return build(pool, role, &target, 1, params, &info, e);
+}
+
 static int assemble(const struct thin_ref *pool, const struct disks *disks, struct err *e)
 {
 	uint32_t chunk = disks->disk[0].label.chunk_size / THIN_SECTOR;
@@ -80,7 +94,7 @@ int thin_assemble(const struct thin_ref *pool, const struct disks *disks, struct
 
 int thin_dismantle(const struct thin_ref *pool, struct err *e)
 {
-	static const enum thin_role roles[] = { THIN_POOL, THIN_DATA, THIN_META };
+	static const enum thin_role roles[] = { THIN_POOL, THIN_DATA, THIN_META, THIN_SPARE };
 	char name[THIN_NAME_MAX];
 	struct err inner = { 0 };
 	int code = 0;

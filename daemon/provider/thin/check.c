@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "codec.h"
+#include "provider/thin/finding.h"
 #include "provider/thin/thin.h"
 #include "sys/dm.h"
 #include "util/cleanup.h"
@@ -25,52 +24,12 @@ static void check_free(struct action *action)
 {
 	struct check_action *a = (struct check_action *)action;
 
-	for (size_t i = 0; i < a->n_differences; i++)
-		bvol_free(&bvol_type_difference, a->check.differences[i]);
-	free(a->check.differences);
+	finding_free(&a->check, a->n_differences);
 	free(a->devs);
 	free(a);
 }
 
-struct finding {
-	enum bvol_layer layer;
-	const char *status, *object, *name;
-	const struct bvol_uuid *id;
-};
-
-static int fill(struct bvol_difference *d, const struct finding *f, const char *text)
-{
-	const struct bvol_type *type = &bvol_type_difference;
-
-	codec_set(d, BVOL_A_DIFFERENCE_LAYER, layer, f->layer);
-	codec_set(d, BVOL_A_DIFFERENCE_ID, id, *f->id);
-	if (codec_set_string(type, d, BVOL_A_DIFFERENCE_STATUS, f->status) ||
-	    codec_set_string(type, d, BVOL_A_DIFFERENCE_OBJECT, f->object) ||
-	    codec_set_string(type, d, BVOL_A_DIFFERENCE_NAME, f->name) ||
-	    codec_set_string(type, d, BVOL_A_DIFFERENCE_MESSAGE, text))
-		return -ENOMEM;
-	return 0;
-}
-
-/* Append a difference; the list ends with NULL. */
-__attribute__((format(printf, 3, 4)))
-static int report(struct check_action *a, const struct finding *f, const char *format, ...)
-{
-	struct bvol_difference **grown;
-	char text[BVOL_SENTENCE_MAX + 1];
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	grown = reallocarray(a->check.differences, a->n_differences + 2, sizeof(*grown));
-	if (!grown)
-		return -ENOMEM;
-	a->check.differences = grown;
-	grown[a->n_differences + 1] = NULL;
-	grown[a->n_differences] = codec_new(&bvol_type_difference);
-	return grown[a->n_differences] ? fill(grown[a->n_differences++], f, text) : -ENOMEM;
-}
+#define report(a, f, ...) finding_add(&(a)->check, &(a)->n_differences, f, __VA_ARGS__)
 
 static int by_id(const void *a, const void *b)
 {

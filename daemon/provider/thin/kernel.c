@@ -11,7 +11,7 @@
 
 static const char *const roles[] = {
 	[THIN_META] = "meta", [THIN_DATA] = "data", [THIN_POOL] = "pool", [THIN_VOLUME] = "thin",
-	[THIN_WINDOW] = "window",
+	[THIN_WINDOW] = "window", [THIN_SPARE] = "spare",
 };
 
 char *thin_name(const struct bvol_uuid *id, enum thin_role role, char name[THIN_NAME_MAX])

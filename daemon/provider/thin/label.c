@@ -2,14 +2,16 @@
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "provider/thin/label.h"
+#include "sys/node.h"
 #include "util/str.h"
 
 #define MAGIC		"BVOLPOOL"
-#define VERSION		1
+#define VERSION		2
 #define MIB		(UINT64_C(1) << 20)
 
 /* Segments begin at a multiple of this. */
@@ -36,7 +38,14 @@ struct disk_label {
 	uint64_t device_size;
 	uint32_t n_segments, zero;
 	struct disk_segment segments[LABEL_SEGMENTS_MAX];
+	uint8_t unused[1024 - 64 - LABEL_SEGMENTS_MAX * sizeof(struct disk_segment)];
+	uint32_t owned, zero2;
+	uint64_t generation;
+	uint8_t node[16];
+	char name[LABEL_NODE_MAX + 1];
 } __attribute__((packed));
+
+_Static_assert(__builtin_offsetof(struct disk_label, name) == 1056, "as label.h tells");
 
 static uint32_t crc32(const uint8_t *p, size_t n)
 {
@@ -113,6 +122,10 @@ void label_encode(const struct label *label, uint8_t block[LABEL_SIZE])
 		disk->segments[i].offset = htole64(label->segments[i].offset);
 		disk->segments[i].length = htole64(label->segments[i].length);
 	}
+	disk->owned = htole32(label->owner.state);
+	disk->generation = htole64(label->owner.generation);
+	memcpy(disk->node, label->owner.node.b, sizeof(disk->node));
+	memcpy(disk->name, label->owner.name, strnlen(label->owner.name, LABEL_NODE_MAX));
 	disk->crc = htole32(crc32(block, LABEL_SIZE));
 }
 
@@ -133,6 +146,46 @@ static bool segments_sound(const struct label *label)
 	       (label->index > 0 || label_find(label, LABEL_METADATA));
 }
 
+static void take_owner(const struct disk_label *disk, struct label_owner *ret)
+{
+	*ret = (struct label_owner) {
+		.state = le32toh(disk->owned), .generation = le64toh(disk->generation),
+	};
+	memcpy(ret->node.b, disk->node, sizeof(disk->node));
+	memcpy(ret->name, disk->name, LABEL_NODE_MAX);
+	/* It comes to sentences. */
+	for (char *p = ret->name; *p; p++)
+		if (*p <= ' ' || *p > '~')
+			*p = '?';
+}
+
+void label_own(struct label *label, enum label_owned state)
+{
+	struct label_owner *owner = &label->owner;
+
+	*owner = (struct label_owner) { .state = state, .generation = owner->generation + 1 };
+	if (state == LABEL_OWNED) {
+		owner->node = node_self()->id;
+		snprintf(owner->name, sizeof(owner->name), "%s", node_self()->name);
+	}
+}
+
+int label_is_mine(const struct label *label, const char *pool, struct err *e)
+{
+	const struct label_owner *owner = &label->owner;
+
+	if (owner->state == LABEL_UNTOLD)
+		return 0;
+	if (owner->state == LABEL_FREE)
+		return err_set(e, -EBUSY, "pool %s was exported and belongs to no node; import it",
+			       pool);
+	if (memcmp(&owner->node, &node_self()->id, sizeof(owner->node)))
+		return err_set(e, -EBUSY,
+			       "pool %s belongs to node %s; export it there, or if that node is dead for good import it with --force",
+			       pool, owner->name);
+	return 1;
+}
+
 int label_decode(const uint8_t block[LABEL_SIZE], struct label *label)
 {
 	const struct disk_label *disk = (const struct disk_label *)block;
@@ -144,7 +197,7 @@ int label_decode(const uint8_t block[LABEL_SIZE], struct label *label)
 	((struct disk_label *)copy)->crc = 0;
 	if (le32toh(disk->crc) != crc32(copy, LABEL_SIZE))
 		return -EBADMSG;
-	if (le32toh(disk->version) != VERSION)
+	if (!disk->version || le32toh(disk->version) > VERSION)
 		return -EPROTO;
 	*label = (struct label) {
 		.index = le32toh(disk->index),
@@ -155,7 +208,9 @@ int label_decode(const uint8_t block[LABEL_SIZE], struct label *label)
 		.n_segments = le32toh(disk->n_segments),
 	};
 	memcpy(label->pool_id.b, disk->pool_id, sizeof(disk->pool_id));
-	if (label->count > LABEL_DEVICES_MAX || label->index >= label->count ||
+	if (le32toh(disk->version) > 1)
+		take_owner(disk, &label->owner);
+	if (label->count > LABEL_DEVICES_MAX || label->owner.state > LABEL_FREE || label->index >= label->count ||
 	    label->n_segments > LABEL_SEGMENTS_MAX || !label->chunk_size)
 		return -EBADMSG;
 	for (uint32_t i = 0; i < label->n_segments; i++)

@@ -7,7 +7,7 @@
  *
  *	offset	size
  *	0	8	magic "BVOLPOOL"
- *	8	4	version, 1
+ *	8	4	version, 2; 1 has no owner
  *	12	4	CRC-32 (IEEE 802.3) of the block with this field 0
  *	16	16	UUID of the pool
  *	32	4	index of the device in the pool
@@ -17,6 +17,10 @@
  *	48	8	size of the device in bytes when it was labelled
  *	56	4	number of segments
  *	64	24 each	segments: role (4), 0 (4), offset (8), length (8) in bytes
+ *	1024	4	owner, on device 0: 0 not told, 1 the node below, 2 none, free to take
+ *	1032	8	how often the owner has changed
+ *	1040	16	id of the node, see sys/node.h
+ *	1056	64	its name, for people; filled up with 0
  *
  * Roles: 1 label, 2 rows (room for a copy of the database's rows), 3 metadata,
  * 4 metadata spare (as large, for a repair), 5 data. Each device has a label and
@@ -25,6 +29,10 @@
  *
  * A pool becomes ready once, after its metadata was formatted; metadata of a
  * ready pool is never formatted again.
+ *
+ * Thin pools are for one node at a time. The owner is written before a node
+ * uses a pool for the first time, and nobody opens a pool that is another
+ * node's: who takes one over by force has to know that the other is dead.
  */
 #ifndef BVOL_THIN_LABEL_H
 #define BVOL_THIN_LABEL_H
@@ -48,6 +56,17 @@ enum label_role {
 	LABEL_DATA,
 };
 
+enum label_owned { LABEL_UNTOLD, LABEL_OWNED, LABEL_FREE };
+
+#define LABEL_NODE_MAX 63
+
+struct label_owner {
+	enum label_owned state;
+	uint64_t generation;
+	struct bvol_uuid node;
+	char name[LABEL_NODE_MAX + 1];
+};
+
 struct label_segment {
 	uint32_t role;
 	uint64_t offset, length;	/* bytes */
@@ -61,12 +80,21 @@ struct label {
 	uint64_t device_size;		/* bytes */
 	uint32_t n_segments;
 	struct label_segment segments[LABEL_SEGMENTS_MAX];
+	struct label_owner owner;
 };
 
 /* Fill in the segments of a pool's device with this index; -ENOSPC: it is too small. */
 int label_plan(struct label *label, uint64_t pool_size, const char *path, struct err *e);
 /* NULL when the label has none. */
 const struct label_segment *label_find(const struct label *label, enum label_role role);
+
+/* Make this node its owner, or nobody (LABEL_FREE). */
+void label_own(struct label *label, enum label_owned state);
+/*
+ * 1: it is this node's. 0: nobody has been told (LABEL_UNTOLD). -EBUSY with the
+ * sentence: it is another node's, or free.
+ */
+int label_is_mine(const struct label *label, const char *pool, struct err *e);
 
 void label_encode(const struct label *label, uint8_t block[LABEL_SIZE]);
 /*

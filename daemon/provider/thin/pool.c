@@ -76,6 +76,8 @@ static int plan_labels(const struct pool_action *a, struct disks *disks, struct 
 			.chunk_size = a->chunk_size,
 			.device_size = disk->size,
 		};
+		if (i == 0)
+			label_own(&disk->label, LABEL_OWNED);
 		code = label_plan(&disk->label, total, disk->path, e);
 	}
 	return code;

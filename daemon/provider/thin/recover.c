@@ -7,6 +7,7 @@
 
 #include "codec.h"
 #include "provider/thin/assemble.h"
+#include "provider/thin/audit.h"
 #include "provider/thin/thin.h"
 #include "sys/dm.h"
 #include "util/cleanup.h"
@@ -180,8 +181,28 @@ static int check_unused(const struct thin_ref *pool, const struct disks *disks, 
 	return code;
 }
 
+/* Before this node uses it for the first time. A crash leaves the label with either owner. */
+static int take_untold(const struct thin_ref *pool, const struct disk *disk, struct err *e)
+{
+	struct disk writable;
+	int code = label_is_mine(&disk->label, pool->name, e);
+
+	if (code)
+		return code < 0 ? code : 0;
+	code = disk_open(disk->path, DISK_WRITE, &writable, e);
+	if (code)
+		return code;
+	label_own(&writable.label, LABEL_OWNED);
+	code = label_write(writable.fd, writable.path, &writable.label, e);
+	disk_close(&writable);
+	return code;
+}
+
 static int assemble(struct open_action *a, struct err *e)
 {
+	struct thin_wanted wanted = {
+		a->row.transaction_id, a->has_op ? a->op.next_transaction_id : a->row.transaction_id,
+	};
 	struct disks *disks;
 	size_t n = 0;
 	int code = 0;
@@ -193,7 +214,10 @@ static int assemble(struct open_action *a, struct err *e)
 		return -ENOMEM;
 	for (size_t i = 0; !code && i < n; i++)
 		code = open_disk(a, i, n, &disks->disk[i], e);
-	if (!code && !(code = check_unused(&a->pool, disks, e)))
+	if (!code)
+		code = take_untold(&a->pool, &disks->disk[0], e);
+	if (!code && !(code = check_unused(&a->pool, disks, e)) &&
+	    !(code = thin_audit_before(&a->pool, disks, &wanted, e)))
 		code = thin_assemble(&a->pool, disks, e);
 	disks_close(disks);
 	return code;
@@ -237,20 +261,17 @@ static int settle(struct open_action *a, uint64_t now, struct err *e)
 static int open_act(struct action *action, struct err *e)
 {
 	struct open_action *a = (struct open_action *)action;
-	uint64_t most = a->has_op ? a->op.next_transaction_id : a->row.transaction_id;
+	struct thin_wanted wanted = {
+		a->row.transaction_id, a->has_op ? a->op.next_transaction_id : a->row.transaction_id,
+	};
 	struct thin_status status;
 	int code;
 
 	if ((code = wake_devices(&a->pool, e)) || (code = assemble(a, e)) ||
 	    (code = thin_status(&a->pool, &status, e)) ||
-	    (code = thin_check_mode(&a->pool, &status, e)))
+	    (code = thin_check_mode(&a->pool, &status, e)) ||
+	    (code = thin_check_id(&a->pool, status.transaction_id, &wanted, e)))
 		return code;
-	if (status.transaction_id < a->row.transaction_id || status.transaction_id > most)
-		return err_set(e, -EUCLEAN,
-			       "pool %s is quarantined: its transaction id is %" PRIu64
-			       ", the database has %" PRIu64
-			       "; one of the two was restored from an older copy, nothing was changed",
-			       a->pool.name, status.transaction_id, a->row.transaction_id);
 	a->row.transaction_id = status.transaction_id;
 	if (status.snapshot && (code = thin_release(&a->pool, e)))
 		return code;

@@ -184,4 +184,5 @@ const struct provider_ops provider_thin = {
 	.scrub = thin_plan_scrub,
 	.device = thin_device,
 	.check = thin_plan_check,
+	.audit = thin_plan_audit,
 };

@@ -11,6 +11,7 @@
  *	wipe.c		overwrite what a device has alone	window.c   chunks as a block device
  *	hold.c		keep the metadata for a reader		meta/	   the reader
  *	scrub.c		overwrite what no device has
+ *	audit.c		is the metadata sound?			finding.c  what a check has found
  *
  * Every change of the pool's metadata moves its transaction id on by one or
  * more, in this order: the database learns what is planned and the id that the
@@ -51,6 +52,8 @@ int thin_plan_scrub(struct store *store, const struct bvol_pool *pool, const str
 bool thin_wipe_result(const struct bvol_uuid *id, struct provider_wiped *ret);
 int thin_plan_check(struct store *store, const struct bvol_pool *pool,
 		    struct provider_check **ret, struct err *e);
+int thin_plan_audit(struct store *store, const struct bvol_pool *pool, struct provider_check **ret,
+		    struct err *e);
 
 /* Zeroed memory; NULL with a sentence (-ENOMEM). */
 void *thin_alloc(size_t size, struct err *e);

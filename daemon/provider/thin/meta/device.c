@@ -14,7 +14,7 @@ static struct meta_device device_of(uint32_t id, const struct disk_device *disk)
 				     .snapshotted = le32toh(disk->snapshotted) };
 }
 
-static int list_leaf(const struct node *leaf, meta_device_fn fn, void *data)
+int reader_list(const struct node *leaf, meta_device_fn fn, void *data)
 {
 	int code = 0;
 
@@ -35,7 +35,7 @@ int meta_devices(struct meta *m, meta_device_fn fn, void *data, struct err *e)
 	if (code)
 		return code;
 	while ((code = cursor_leaf(&c, e)) > 0 &&
-	       !(code = list_leaf(&cursor_level(&c)->node, fn, data)))
+	       !(code = reader_list(&cursor_level(&c)->node, fn, data)))
 		cursor_skip_entries(&c, cursor_level(&c)->node.n);
 	cursor_close(&c);
 	return code;
@@ -65,6 +65,35 @@ int reader_tree(const struct meta *m, uint32_t id, uint64_t root, struct tree *r
 			      /* so that sizes in bytes are numbers too */
 			      .end = UINT64_MAX / m->pool.chunk_size };
 	return 0;
+}
+
+static int check_roots(struct meta *m, const struct node *leaf, struct err *e)
+{
+	struct tree tree;
+	int code = 0;
+
+	for (uint32_t i = 0; !code && i < leaf->n; i++)
+		code = reader_tree(m, (uint32_t)node_key(leaf, i), node_number(leaf, i), &tree, e);
+	return code;
+}
+
+static int no_device(const struct meta_device *device, void *data)
+{
+	return 0;
+}
+
+int meta_lists(struct meta *m, struct err *e)
+{
+	struct cursor c;
+	int code = meta_devices(m, no_device, NULL, e);
+
+	if (code || (code = cursor_open(&c, &m->source, &m->mappings, e)))
+		return code;
+	while ((code = cursor_leaf(&c, e)) > 0 &&
+	       !(code = check_roots(m, &cursor_level(&c)->node, e)))
+		cursor_skip_entries(&c, cursor_level(&c)->node.n);
+	cursor_close(&c);
+	return code;
 }
 
 int reader_device(struct meta *m, uint32_t id, struct meta_device *device, struct tree *tree,

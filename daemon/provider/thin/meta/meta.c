@@ -121,6 +121,13 @@ static int take_snapshot(struct meta *m, uint64_t block, struct err *e)
 	return take_trees(m, block, &super, e);
 }
 
+int reader_held(struct meta *m, struct meta *ret, struct err *e)
+{
+	*ret = *m;
+	ret->committed = false;
+	return take_snapshot(ret, m->pool.snapshot, e);
+}
+
 static int load(struct meta *m, uint64_t snapshot, struct err *e)
 {
 	struct disk_super super;

@@ -19,6 +19,11 @@ int reader_device(struct meta *m, uint32_t id, struct meta_device *device, struc
 /* The mappings of a device whose root stands in m->mappings. -EUCLEAN */
 int reader_tree(const struct meta *m, uint32_t id, uint64_t root, struct tree *ret, struct err *e);
 
+/* Hand out the devices of a leaf of details. */
+int reader_list(const struct node *leaf, meta_device_fn fn, void *data);
+/* What the metadata snapshot that the pool holds refers to; reads from m's source. -EUCLEAN */
+int reader_held(struct meta *m, struct meta *ret, struct err *e);
+
 /* Joins neighbours. */
 struct run {
 	struct meta_extent extent;

@@ -207,6 +207,19 @@ static int fetch(struct cursor *c, struct level *l, struct err *e)
 	return source_read(c->source, spans, n, e);
 }
 
+/* What could not be read together with others is asked for alone: they may be what is bad. */
+static int fetch_alone(struct cursor *c, struct level *l, struct err *e)
+{
+	struct span one = { node_number(&l->node, l->at), 1, l->children.to };
+
+	memset(l->children.place, 0, sizeof(l->children.place));
+	l->children.n = 0;
+	if (source_read(c->source, &one, 1, e))
+		return -EIO;
+	l->children.place[l->at] = (uint8_t)++l->children.n;
+	return 0;
+}
+
 /* The bytes of the subtree's root. */
 static int read_child(struct cursor *c, const uint8_t **ret, struct err *e)
 {
@@ -218,8 +231,15 @@ static int read_child(struct cursor *c, const uint8_t **ret, struct err *e)
 	if (c->whole)
 		return source_read(c->source, &root, 1, e);
 	l = cursor_level(c);
-	if (!l->children.place[l->at])
-		code = fetch(c, l, e);
+	if (!l->children.place[l->at]) {
+		struct err together = { 0 };
+
+		code = fetch(c, l, &together);
+		if (code == -EIO)
+			code = fetch_alone(c, l, e);
+		else if (code)
+			err_set(e, code, "%s", together.text);
+	}
 	*ret = l->children.to + (size_t)(l->children.place[l->at] - 1) * META_BLOCK;
 	return code;
 }

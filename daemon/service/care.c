@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* What an operator does for a pool's health. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "service/service.h"
+
+/* A check in a worker: its call is answered when it is done, however long it takes. */
+struct look {
+	struct call *call;
+	struct provider_check *check;
+};
+
+static int look_work(void *data, struct err *e)
+{
+	struct look *look = data;
+
+	return look->check->action.act(&look->check->action, e);
+}
+
+static void look_done(void *data, int result, const struct err *why)
+{
+	struct look *look = data;
+	struct bvol_difference **d = look->check->differences;
+	int r = result;
+
+	if (result < 0)
+		look->call->err = *why;
+	for (; !r && d && *d; d++)
+		r = call_add(look->call, BVOL_A_RESPONSE_DIFFERENCE, &bvol_type_difference, *d);
+	call_end(look->call, r);
+	action_free(&look->check->action);
+	free(look);
+}
+
+int verb_pool_check(struct call *call)
+{
+	const struct provider_ops *provider;
+	_cleanup_pool_ pool = NULL;
+	struct look *look;
+	int r = service_find(call->service, &bvol_type_pool, call->request->ref, (void **)&pool,
+			     &call->err);
+
+	if (r < 0)
+		return r;
+	provider = provider_find(pool->provider);
+	if (!provider || pool->status == BVOL_POOL_STATUS_CREATING ||
+	    pool->status == BVOL_POOL_STATUS_DELETING ||
+	    engine_is_closed(&call->service->engine, &pool->id))
+		return err_set(&call->err, -EBUSY, "pool %s is being brought up or taken away; wait for it",
+			       pool->name);
+	look = calloc(1, sizeof(*look));
+	if (!look)
+		return -ENOMEM;
+	look->call = call;
+	r = provider->audit(call->service->store, pool, &look->check, &call->err);
+	if (!r)
+		r = workers_run(call->service->workers, look_work, look_done, look);
+	if (!r)
+		return 1;
+	if (look->check)
+		action_free(&look->check->action);
+	free(look);
+	return r;
+}
