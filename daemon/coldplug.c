@@ -313,7 +313,8 @@ static int pool_verdict(struct batch *b, const struct item *item, struct err *e)
 {
 	uint32_t status = item->result < 0 ? BVOL_POOL_STATUS_ERROR : BVOL_POOL_STATUS_AVAILABLE;
 
-	if (b->pool->status == status)
+	/* The reason may be another one than last time. */
+	if (b->pool->status == status && status != BVOL_POOL_STATUS_ERROR)
 		return 0;
 	return change_pool(&b->manager->service.change, b->pool, status,
 			   item->result < 0 ? item->err.text : NULL, e);

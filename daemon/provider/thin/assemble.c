@@ -43,10 +43,16 @@ static void linear(struct dm_target *target, char params[PARAMS_MAX], uint64_t s
 	*target = (struct dm_target) { start, s->length / THIN_SECTOR, "linear", params };
 }
 
+/* Where it lies, after repairs in which the two have changed places too. */
+static enum label_role thin_segment(const struct disks *disks, enum thin_role role)
+{
+	return (role == THIN_SPARE) != disks->disk[0].label.swapped ? LABEL_SPARE : LABEL_METADATA;
+}
+
 int thin_assemble_one(const struct thin_ref *pool, const struct disks *disks, enum thin_role role,
 		      struct err *e)
 {
-	enum label_role segment = role == THIN_SPARE ? LABEL_SPARE : LABEL_METADATA;
+	enum label_role segment = thin_segment(disks, role);
 	char params[PARAMS_MAX];
 	struct dm_info_plain info;
 	struct dm_target target;
@@ -66,7 +72,7 @@ static int assemble(const struct thin_ref *pool, const struct disks *disks, stru
 	uint64_t sectors = 0;
 	int code;
 
-	linear(targets, params[0], 0, &disks->disk[0], LABEL_METADATA);
+	linear(targets, params[0], 0, &disks->disk[0], thin_segment(disks, THIN_META));
 	if ((code = build(pool, THIN_META, targets, 1, params[0], &meta, e)))
 		return code;
 	for (size_t i = 0; i < disks->n; i++) {

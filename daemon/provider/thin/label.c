@@ -43,6 +43,7 @@ struct disk_label {
 	uint64_t generation;
 	uint8_t node[16];
 	char name[LABEL_NODE_MAX + 1];
+	uint32_t swapped;
 } __attribute__((packed));
 
 _Static_assert(__builtin_offsetof(struct disk_label, name) == 1056, "as label.h tells");
@@ -125,6 +126,7 @@ void label_encode(const struct label *label, uint8_t block[LABEL_SIZE])
 	disk->owned = htole32(label->owner.state);
 	disk->generation = htole64(label->owner.generation);
 	memcpy(disk->node, label->owner.node.b, sizeof(disk->node));
+	disk->swapped = htole32(label->swapped);
 	memcpy(disk->name, label->owner.name, strnlen(label->owner.name, LABEL_NODE_MAX));
 	disk->crc = htole32(crc32(block, LABEL_SIZE));
 }
@@ -208,8 +210,10 @@ int label_decode(const uint8_t block[LABEL_SIZE], struct label *label)
 		.n_segments = le32toh(disk->n_segments),
 	};
 	memcpy(label->pool_id.b, disk->pool_id, sizeof(disk->pool_id));
-	if (le32toh(disk->version) > 1)
+	if (le32toh(disk->version) > 1) {
 		take_owner(disk, &label->owner);
+		label->swapped = le32toh(disk->swapped) == 1;
+	}
 	if (label->count > LABEL_DEVICES_MAX || label->owner.state > LABEL_FREE || label->index >= label->count ||
 	    label->n_segments > LABEL_SEGMENTS_MAX || !label->chunk_size)
 		return -EBADMSG;

@@ -21,6 +21,7 @@
  *	1032	8	how often the owner has changed
  *	1040	16	id of the node, see sys/node.h
  *	1056	64	its name, for people; filled up with 0
+ *	1120	4	1 on device 0: metadata and spare have changed roles, in a repair
  *
  * Roles: 1 label, 2 rows (room for a copy of the database's rows), 3 metadata,
  * 4 metadata spare (as large, for a repair), 5 data. Each device has a label and
@@ -81,6 +82,7 @@ struct label {
 	uint32_t n_segments;
 	struct label_segment segments[LABEL_SEGMENTS_MAX];
 	struct label_owner owner;
+	bool swapped;			/* the metadata are in the spare's segments, and the other way round */
 };
 
 /* Fill in the segments of a pool's device with this index; -ENOSPC: it is too small. */
