@@ -181,11 +181,17 @@ static int see_change(const struct meta_change *c, void *data)
 	return 0;
 }
 
+static bool equal(const struct meta_device *a, const struct meta_device *b)
+{
+	return a->id == b->id && a->mapped == b->mapped && a->transaction_id == b->transaction_id &&
+	       a->created == b->created && a->snapshotted == b->snapshotted;
+}
+
 static int see_device(const struct meta_device *d, void *data)
 {
 	size_t *n = data;
 
-	if (*n == theirs.n || memcmp(&theirs.devices[*n].details, d, sizeof(*d)))
+	if (*n == theirs.n || !equal(&theirs.devices[*n].details, d))
 		return err_set(&err, -ERANGE, "device %u", d->id);
 	(*n)++;
 	return 0;
