@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What a backup reads. A kind of source is one file: a file or device reads
+ * by source_file(); one that knows more (which extents changed since the
+ * parent) says so in its ops.
+ */
+#ifndef BVOL_COPY_SOURCE_H
+#define BVOL_COPY_SOURCE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "util/err.h"
+
+struct source;
+
+enum source_state {
+	SOURCE_DATA,		/* has to be read */
+	SOURCE_ZERO,		/* reads as zeroes, for sure */
+	SOURCE_SAME,		/* as it was when the parent was made, for sure */
+};
+
+struct source_ops {
+	/* Each thread reads through a reader of its own. */
+	void (*free)(struct source *source);
+	/*
+	 * What is at offset, and how far that goes: *length is at most what it was, and 1
+	 * at least. Any thread; has_parent: SOURCE_SAME is of use.
+	 */
+	int (*state)(struct source *source, uint64_t offset, uint64_t *length, bool has_parent,
+		     enum source_state *ret, struct err *e);
+};
+
+struct source {
+	const struct source_ops *ops;
+	int fd;			/* read with pread and io_uring */
+	uint64_t size;		/* bytes */
+	bool direct;		/* fd is O_DIRECT: whole blocks of align bytes, but for the end */
+	const char *name;	/* for sentences */
+};
+
+/* A regular file, holes of which are not read, or a block device. -EINVAL: neither. */
+int source_file(const char *path, struct source **ret, struct err *e);
+/* Takes NULL, returns NULL. */
+struct source *source_free(struct source *source);
+
+#endif
