@@ -99,7 +99,7 @@ static struct bvol_event *event_new(struct change *c, uint32_t kind)
 	return event;
 }
 
-/* What the five functions below have in common: check the move, write the row, note the event. */
+/* What the functions below have in common: check the move, write the row, note the event. */
 struct subject {
 	const struct bvol_type *type;
 	const struct state_machine *machine;
@@ -109,8 +109,8 @@ struct subject {
 	uint16_t error_attr;
 };
 
-static int change(struct change *c, const struct subject *s, void *o, uint32_t from, uint32_t to,
-		  const char *error, struct bvol_event **event, struct err *e)
+static int change_row(struct change *c, const struct subject *s, void *o, uint32_t from,
+		      uint32_t to, const char *error, struct err *e)
 {
 	int r;
 
@@ -123,8 +123,16 @@ static int change(struct change *c, const struct subject *s, void *o, uint32_t f
 	r = codec_set_string(s->type, o, s->error_attr, error);
 	if (r < 0)
 		return err_set(e, r, "out of memory");
-	r = to == s->deleted ? store_delete(c->store, s->type, (char *)o + s->type->fields[0].offset, e)
-			     : store_update(c->store, s->type, o, e);
+	return to == s->deleted ?
+	       store_delete(c->store, s->type, (char *)o + s->type->fields[0].offset, e) :
+	       store_update(c->store, s->type, o, e);
+}
+
+static int change(struct change *c, const struct subject *s, void *o, uint32_t from, uint32_t to,
+		  const char *error, struct bvol_event **event, struct err *e)
+{
+	int r = change_row(c, s, o, from, to, error, e);
+
 	if (r < 0)
 		return r;
 	*event = event_new(c, s->kind);
@@ -195,6 +203,27 @@ int change_snapshot(struct change *c, struct bvol_snapshot *o, uint32_t status, 
 	codec_set(event, BVOL_A_EVENT_SNAPSHOT_ID, snapshot_id, o->id);
 	codec_set(event, BVOL_A_EVENT_VOLUME_ID, volume_id, o->volume_id);
 	return 0;
+}
+
+int change_group_snapshot(struct change *c, struct bvol_group_snapshot *o, uint32_t status,
+			  const char *error, struct err *e)
+{
+	static const struct subject subject = {
+		&bvol_type_group_snapshot, &state_snapshot, &bvol_enum_snapshot_status,
+		BVOL_SNAPSHOT_STATUS_DELETED, BVOL_EVENT_KIND_NONE, BVOL_A_GROUP_SNAPSHOT_ERROR,
+	};
+	uint32_t from = o->status;
+
+	codec_set(o, BVOL_A_GROUP_SNAPSHOT_STATUS, status, status);
+	return change_row(c, &subject, o, from, status, error, e);
+}
+
+int change_say(struct change *c, const char *text)
+{
+	struct bvol_event *event = c->n_pending ? c->pending[c->n_pending - 1] : NULL;
+
+	return !event || event->message ? 0 :
+	       codec_set_string(&bvol_type_event, event, BVOL_A_EVENT_MESSAGE, text);
 }
 
 int change_export(struct change *c, struct bvol_export *o, uint32_t status, const char *error,

@@ -37,10 +37,16 @@ int change_volume(struct change *c, struct bvol_volume *o, uint32_t status, cons
 		  struct err *e);
 int change_snapshot(struct change *c, struct bvol_snapshot *o, uint32_t status, const char *error,
 		    struct err *e);
+/* Tells nobody: its snapshots do. */
+int change_group_snapshot(struct change *c, struct bvol_group_snapshot *o, uint32_t status,
+			  const char *error, struct err *e);
 int change_export(struct change *c, struct bvol_export *o, uint32_t status, const char *error,
 		  struct err *e);
 int change_job(struct change *c, struct bvol_job *o, uint32_t status, const char *error,
 	       struct err *e);
+
+/* Add a sentence to the event of the change before, where it has none. -ENOMEM. */
+int change_say(struct change *c, const char *text);
 
 /* CLOCK_REALTIME in nanoseconds. */
 uint64_t change_now(void);

@@ -106,6 +106,19 @@ static int job_fail(struct job *job, const struct err *why, struct err *e)
 	return job_write(job, BVOL_JOB_STATUS_UNDOING, e);
 }
 
+/* What a step has come to is written; on to the next one. */
+static int job_step_done(struct job *job, struct err *e)
+{
+	int r = job->step->done ? job->step->done(job, e) : 0;
+
+	if (r != 1) {
+		job->step++;
+		return r;
+	}
+	job->step = job_undoing(job) ? job->flow->undo : job->flow->steps;
+	return 0;
+}
+
 /*
  * In a transaction: plan step after step until one has something to do.
  * Returns NEXT_…, or the store's error, after which the caller rolls back.
@@ -139,8 +152,7 @@ static int job_advance(struct job *job, struct err *e)
 							      BVOL_JOB_STATUS_RUNNING, e);
 			return r < 0 ? r : NEXT_ACT;
 		} else {
-			r = job->step->done ? job->step->done(job, e) : 0;
-			job->step++;
+			r = job_step_done(job, e);
 		}
 	}
 	return r;
@@ -372,9 +384,8 @@ static void job_finish_act(struct job *job, int result)
 		r = job_fail(job, &(struct err) { result, "" }, &e);
 	} else if (!r) {
 		r = action->commit ? action->commit(action, job->engine->change->store, &e) : 0;
-		if (!r && job->step->done)
-			r = job->step->done(job, &e);
-		job->step++;
+		if (!r)
+			r = job_step_done(job, &e);
 	}
 	job->action = NULL;
 	if (!r)

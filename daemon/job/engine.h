@@ -49,7 +49,7 @@ struct job_step {
 	const char *name;
 	enum job_lane lane;
 	int (*plan)(struct job *job, struct action **ret, struct err *e);
-	/* NULL: nothing to change. */
+	/* NULL: nothing to change. Returns 1 to go on at the first step of the list. */
 	int (*done)(struct job *job, struct err *e);
 };
 
@@ -127,6 +127,7 @@ void engine_deinit(struct engine *engine);
 extern const struct job_flow *const job_flows[];
 extern const struct job_flow flow_pool_create, flow_pool_delete, flow_pool_scrub, flow_volume_create,
 	flow_volume_delete, flow_volume_extend, flow_volume_revert, flow_snapshot_create,
-	flow_snapshot_delete, flow_export_create, flow_export_delete;
+	flow_snapshot_delete, flow_group_snapshot_create, flow_group_snapshot_delete,
+	flow_export_create, flow_export_delete;
 
 #endif

@@ -4,6 +4,7 @@
 #include "codec.h"
 #include "fabric/fabric.h"
 #include "job/flow.h"
+#include "job/policy.h"
 
 static int flow_get(struct job *job, const struct bvol_type *type, const struct bvol_uuid *id,
 		    void **ret, struct err *e)
@@ -96,9 +97,10 @@ int flow_wipe(struct job *job, const struct bvol_uuid *id, struct action **ret, 
 	struct provider_wipe how;
 	int r = flow_pool(job, &pool, &provider, e);
 
+	if (!r)
+		r = policy_of(job, id, pool, &how, e);
 	if (r < 0)
 		return r;
-	how = flow_wipe_policy(job, pool);
 	if (how.policy == BVOL_WIPE_NONE || how.policy == BVOL_WIPE_DISCARD)
 		r = flow_unscrubbed(job, e);
 	return r < 0 || how.policy == BVOL_WIPE_NONE ? r :

@@ -32,6 +32,19 @@ static inline void export_freep(struct bvol_export **o)
 #define _cleanup_pool_ _cleanup_(pool_freep) struct bvol_pool *
 #define _cleanup_export_ _cleanup_(export_freep) struct bvol_export *
 
+static inline void group_freep(struct bvol_group **o)
+{
+	bvol_free(&bvol_type_group, *o);
+}
+
+static inline void group_snapshot_freep(struct bvol_group_snapshot **o)
+{
+	bvol_free(&bvol_type_group_snapshot, *o);
+}
+
+#define _cleanup_group_ _cleanup_(group_freep) struct bvol_group *
+#define _cleanup_group_snapshot_ _cleanup_(group_snapshot_freep) struct bvol_group_snapshot *
+
 /* The job's objects, read anew; an object that is not there is a bug and an error. */
 int flow_volume(struct job *job, struct bvol_volume **ret, struct err *e);
 int flow_snapshot(struct job *job, struct bvol_snapshot **ret, struct err *e);

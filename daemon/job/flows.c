@@ -11,6 +11,8 @@ const struct job_flow *const job_flows[] = {
 	&flow_volume_revert,
 	&flow_snapshot_create,
 	&flow_snapshot_delete,
+	&flow_group_snapshot_create,
+	&flow_group_snapshot_delete,
 	&flow_export_create,
 	&flow_export_delete,
 	NULL,

@@ -1,25 +1,20 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-#include "job/flow.h"
+#include "job/snapshots.h"
 
 static int plan_create(struct job *job, struct action **ret, struct err *e)
 {
-	const struct provider_ops *provider;
 	_cleanup_snapshot_ snapshot = NULL;
-	_cleanup_pool_ pool = NULL;
-	int r;
+	int r = flow_snapshot(job, &snapshot, e);
 
-	r = flow_snapshot(job, &snapshot, e);
-	if (!r)
-		r = flow_pool(job, &pool, &provider, e);
-	if (r < 0)
-		return r;
-	return provider->create(flow_store(job), pool, &snapshot->id, snapshot->size,
-				&snapshot->volume_id, ret, e);
+	return r < 0 ? r : snapshots_take(job, &(struct snapshots) { &snapshot, 1 }, ret, e);
 }
 
 static int done_create(struct job *job, struct err *e)
 {
-	return flow_set_snapshot(job, BVOL_SNAPSHOT_STATUS_AVAILABLE, NULL, e);
+	_cleanup_snapshot_ snapshot = NULL;
+	int r = flow_snapshot(job, &snapshot, e);
+
+	return r < 0 ? r : snapshots_taken(job, &(struct snapshots) { &snapshot, 1 }, e);
 }
 
 static int failed(struct job *job, bool clean, struct err *e)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-#include "job/flow.h"
+#include "job/snapshots.h"
 
 static int plan_wipe(struct job *job, struct action **ret, struct err *e)
 {
@@ -8,7 +8,10 @@ static int plan_wipe(struct job *job, struct action **ret, struct err *e)
 
 static int done_destroy(struct job *job, struct err *e)
 {
-	return flow_set_snapshot(job, BVOL_SNAPSHOT_STATUS_DELETED, NULL, e);
+	_cleanup_snapshot_ snapshot = NULL;
+	int r = flow_snapshot(job, &snapshot, e);
+
+	return r < 0 ? r : snapshots_gone(job, snapshot, e);
 }
 
 static int failed(struct job *job, bool clean, struct err *e)

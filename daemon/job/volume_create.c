@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Create a volume, empty or from a snapshot. Quota, capacity and the entry
+ * Create a volume, empty or from a snapshot or another volume. Quota, capacity and the entry
  * were reserved in the transaction that made the job. A pool that fails is
  * left without a trace, and the job begins again on the next one. The volume's
  * block device appears with its first export: what nobody uses is not there for
@@ -20,6 +20,8 @@ static int plan_create(struct job *job, struct action **ret, struct err *e)
 		return r;
 	if (bvol_has(volume, BVOL_A_VOLUME_SNAPSHOT_ID))
 		origin = &volume->snapshot_id;
+	else if (bvol_has(volume, BVOL_A_VOLUME_SOURCE_VOLUME_ID))
+		origin = &volume->source_volume_id;
 	return provider->create(flow_store(job), pool, &volume->id, volume->size, origin, ret, e);
 }
 

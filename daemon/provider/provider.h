@@ -44,6 +44,21 @@ struct provider_wiped {
 	uint64_t discarded;		/* bytes */
 };
 
+/* A device to be made, and where its content comes from. */
+struct provider_copy {
+	struct bvol_uuid id;
+	uint64_t size;		/* bytes */
+	struct bvol_uuid origin;	/* all 0: it begins empty */
+	uint64_t pause;		/* ns that the I/O of an active origin stood still; act fills it in */
+};
+
+/* An action; its copies are sorted by origin. */
+struct provider_copies {
+	struct action action;
+	size_t n;
+	struct provider_copy *copy;
+};
+
 struct provider_check;
 
 struct provider_ops {
@@ -79,6 +94,13 @@ struct provider_ops {
 	int (*create)(struct store *store, const struct bvol_pool *pool, const struct bvol_uuid *id,
 		      uint64_t size, const struct bvol_uuid *origin, struct action **ret,
 		      struct err *e);
+	/*
+	 * The same for several devices, all or none: each gets its origin's content at
+	 * one moment that is the same for all. No two have the same origin.
+	 */
+	int (*copy)(struct store *store, const struct bvol_pool *pool,
+		    const struct provider_copy *copies, size_t n, struct provider_copies **ret,
+		    struct err *e);
 	/* Deactivates first. */
 	int (*destroy)(struct store *store, const struct bvol_pool *pool,
 		       const struct bvol_uuid *id, struct action **ret, struct err *e);

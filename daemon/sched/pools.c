@@ -27,5 +27,15 @@ static bool is_new(const struct sched_candidate *c, const struct sched_request *
 	return true;
 }
 
+static bool is_backend(const struct sched_candidate *c, const struct sched_request *r, char *why,
+		       size_t len)
+{
+	if (!r->backend || !strcmp(r->backend, c->pool->name))
+		return true;
+	snprintf(why, len, "is not the pool of its type");
+	return false;
+}
+
 const struct sched_filter filter_pool = { "pool", is_wanted };
 const struct sched_filter filter_tried = { "tried", is_new };
+const struct sched_filter filter_backend = { "backend", is_backend };

@@ -12,6 +12,7 @@
 static const struct sched_filter *const filters[] = {
 	&filter_pool,
 	&filter_tried,
+	&filter_backend,
 	&filter_capacity,
 };
 

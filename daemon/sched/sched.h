@@ -23,6 +23,7 @@ struct sched_request {
 	uint64_t size;			/* bytes to promise; an extension's growth alone */
 	const struct bvol_uuid *pool_id;	/* NULL: any */
 	const char *const *tried;	/* UUIDs of pools that failed at it, or NULL */
+	const char *backend;		/* name of the pool that the volume's type wants, or NULL */
 };
 
 /*
@@ -51,7 +52,7 @@ struct sched_weigher {
 	double multiplier;
 };
 
-extern const struct sched_filter filter_pool, filter_tried, filter_capacity;
+extern const struct sched_filter filter_pool, filter_tried, filter_backend, filter_capacity;
 extern const struct sched_weigher weigher_capacity;
 
 #endif

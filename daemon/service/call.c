@@ -267,6 +267,32 @@ static int found_add(void *obj, void *data)
 	return found->first ? 0 : -ENOMEM;
 }
 
+/* What users call a type, where the protocol's word is another; and how its objects are listed. */
+static const struct {
+	const struct bvol_type *type;
+	const char *word, *list;
+} words[] = {
+	{ &bvol_type_group_snapshot, "group snapshot", "group snapshot-list" },
+	{ &bvol_type_volume_type, "volume type", "type list" },
+};
+
+static const char *word_of(const struct bvol_type *type)
+{
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+		if (words[i].type == type)
+			return words[i].word;
+	return type->name;
+}
+
+static const char *list_of(const struct bvol_type *type, char text[64])
+{
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+		if (words[i].type == type)
+			return words[i].list;
+	snprintf(text, 64, "%s list", type->name);
+	return text;
+}
+
 int service_find(struct service *service, const struct bvol_type *type, const char *ref,
 		 void **ret, struct err *e)
 {
@@ -274,22 +300,23 @@ int service_find(struct service *service, const struct bvol_type *type, const ch
 	struct store_match match[] = { { .attr = name ? name->attr : 0, .text = ref }, { 0 } };
 	struct found found = { .type = type };
 	struct bvol_uuid id;
+	char list[64];
 	int r;
 
 	if (!bvol_uuid_parse(ref, &id)) {
 		r = store_get(service->store, type, &id, ret, e);
-		return r == -ENOENT ? err_set(e, r, "there is no %s %s", type->name, ref) : r;
+		return r == -ENOENT ? err_set(e, r, "there is no %s %s", word_of(type), ref) : r;
 	}
 	if (!name)
 		return err_set(e, -ENOENT, "there is no %s \"%s\"; name it by its UUID", type->name,
 			       ref);
 	r = store_select(service->store, type, match, NULL, 0, found_add, &found, e);
 	if (!r && found.n == 0)
-		r = err_set(e, -ENOENT, "there is no %s called \"%s\"; see: bvolctl %s list",
-			    type->name, ref, type->name);
+		r = err_set(e, -ENOENT, "there is no %s called \"%s\"; see: bvolctl %s",
+			    word_of(type), ref, list_of(type, list));
 	else if (!r && found.n > 1)
 		r = err_set(e, -ENOTUNIQ, "%u %ss are called \"%s\", use the UUID of one: %s",
-			    found.n, type->name, ref, found.ids);
+			    found.n, word_of(type), ref, found.ids);
 	if (r < 0) {
 		bvol_free(type, found.first);
 		return r;

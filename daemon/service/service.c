@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/type.h"
 #include "sched/sched.h"
 #include "service/service.h"
 #include "util/log.h"
@@ -34,8 +35,16 @@ static int add_candidate(void *obj, void *data)
 int service_place(struct service *service, uint64_t size, const struct bvol_uuid *pool_id,
 		  char *const *tried, struct bvol_uuid *ret, struct err *e)
 {
+	return service_place_typed(service, size, pool_id, tried, NULL, ret, e);
+}
+
+int service_place_typed(struct service *service, uint64_t size, const struct bvol_uuid *pool_id,
+			char *const *tried, const struct bvol_volume_type *type,
+			struct bvol_uuid *ret, struct err *e)
+{
 	struct sched_request request = {
 		.size = size, .pool_id = pool_id, .tried = (const char *const *)tried,
+		.backend = type_spec(type, "volume_backend_name"),
 	};
 	struct candidates c = { .service = service };
 	size_t picked, i;
@@ -52,20 +61,25 @@ int service_place(struct service *service, uint64_t size, const struct bvol_uuid
 	return r;
 }
 
-/* In the job's transaction. What comes from a snapshot stays in its pool, who asked for one gets that. */
+/* In the job's transaction. A copy stays in its origin's pool, who asked for one gets that. */
 static int reschedule(struct job *job, struct bvol_volume *volume, void *data, struct err *e)
 {
 	struct service *service = data;
+	_cleanup_type_ type = NULL;
 	char text[BVOL_UUID_TEXT];
 	struct bvol_uuid pool;
 	int r;
 
-	if (bvol_has(volume, BVOL_A_VOLUME_SNAPSHOT_ID) || job->row->pinned)
+	if (bvol_has(volume, BVOL_A_VOLUME_SNAPSHOT_ID) ||
+	    bvol_has(volume, BVOL_A_VOLUME_SOURCE_VOLUME_ID) || job->row->pinned)
 		return -ENOSPC;
 	r = codec_append_list(&bvol_type_job, job->row, BVOL_A_JOB_TRIED,
 			      bvol_uuid_text(&volume->pool_id, text));
 	if (!r)
-		r = service_place(service, volume->size, NULL, job->row->tried, &pool, NULL);
+		r = volume_type(service, volume, &type, NULL);
+	if (!r)
+		r = service_place_typed(service, volume->size, NULL, job->row->tried, type, &pool,
+					NULL);
 	if (r < 0)
 		return r;
 	codec_set(volume, BVOL_A_VOLUME_POOL_ID, pool_id, pool);

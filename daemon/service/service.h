@@ -150,6 +150,11 @@ void usage_deinit(struct service *service);
 int service_place(struct service *service, uint64_t size, const struct bvol_uuid *pool_id,
 		  char *const *tried, struct bvol_uuid *ret, struct err *e);
 
+/* The same for a volume of this type, NULL: without one. */
+int service_place_typed(struct service *service, uint64_t size, const struct bvol_uuid *pool_id,
+			char *const *tried, const struct bvol_volume_type *type,
+			struct bvol_uuid *ret, struct err *e);
+
 int verb_info(struct call *call);
 int verb_diff(struct call *call);
 int verb_pool_create(struct call *call);
@@ -165,6 +170,19 @@ int verb_volume_revert(struct call *call);
 int verb_snapshot_create(struct call *call);
 int verb_snapshot_list(struct call *call);
 int verb_snapshot_delete(struct call *call);
+int verb_group_create(struct call *call);
+int verb_group_list(struct call *call);
+int verb_group_add(struct call *call);
+int verb_group_remove(struct call *call);
+int verb_group_delete(struct call *call);
+int verb_group_snapshot_create(struct call *call);
+int verb_group_snapshot_list(struct call *call);
+int verb_group_snapshot_delete(struct call *call);
+int verb_type_create(struct call *call);
+int verb_type_list(struct call *call);
+int verb_type_set(struct call *call);
+int verb_type_unset(struct call *call);
+int verb_type_delete(struct call *call);
 int verb_export_create(struct call *call);
 int verb_export_list(struct call *call);
 int verb_export_delete(struct call *call);
@@ -179,5 +197,32 @@ int volume_settled(struct call *call, const struct bvol_volume *volume, const ch
 int volume_export(struct service *service, const struct bvol_uuid *volume_id,
 		  struct bvol_export **ret, struct err *e);
 int volume_decorate(struct service *service, void *obj);
+
+/* Snapshot files' helpers. Can the volume be snapshotted now? */
+int snapshot_check_volume(struct call *call, const struct bvol_volume *volume);
+/* Can the snapshot be deleted: does nobody read it, or delete it? */
+int snapshot_check_free(struct call *call, const struct bvol_snapshot *snapshot);
+/* One in the making; NULL without memory. */
+struct bvol_snapshot *snapshot_new(const struct bvol_volume *volume, const char *name);
+
+static inline void type_freep(struct bvol_volume_type **o)
+{
+	bvol_free(&bvol_type_volume_type, *o);
+}
+
+#define _cleanup_type_ _cleanup_(type_freep) struct bvol_volume_type *
+
+/* The type of a volume; *ret NULL when it has none. */
+int volume_type(struct service *service, const struct bvol_volume *volume,
+		struct bvol_volume_type **ret, struct err *e);
+
+/* Group files' helpers, also for volumes. */
+int group_find(struct call *call, const char *ref, struct bvol_group **ret);
+/*
+ * Can a volume of this project become a member? *first, to be freed: one that is
+ * there already, in whose pool it has to lie; stays as it is when there is none.
+ */
+int group_admits(struct call *call, const struct bvol_group *group, const char *project,
+		 struct bvol_volume **first);
 
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include <errno.h>
 
+#include "model/state.h"
 #include "sched/quota.h"
 #include "service/service.h"
 #include "util/str.h"
@@ -26,12 +27,12 @@ static int pool_has_room(struct call *call, const struct bvol_volume *volume)
 	return service_place(call->service, 0, &volume->pool_id, NULL, &pool, &call->err);
 }
 
-static struct bvol_snapshot *snapshot_new(struct call *call, const struct bvol_volume *volume)
+struct bvol_snapshot *snapshot_new(const struct bvol_volume *volume, const char *name)
 {
 	struct bvol_snapshot *s = codec_new(&bvol_type_snapshot);
 
 	if (!s || change_new_id(&s->id) < 0 ||
-	    codec_set_string(&bvol_type_snapshot, s, BVOL_A_SNAPSHOT_NAME, call->request->name) < 0 ||
+	    codec_set_string(&bvol_type_snapshot, s, BVOL_A_SNAPSHOT_NAME, name) < 0 ||
 	    codec_set_string(&bvol_type_snapshot, s, BVOL_A_SNAPSHOT_PROJECT, volume->project) < 0) {
 		bvol_free(&bvol_type_snapshot, s);
 		return NULL;
@@ -58,6 +59,15 @@ static struct bvol_job *snapshot_job(struct call *call, const char *kind,
 	return row;
 }
 
+int snapshot_check_volume(struct call *call, const struct bvol_volume *volume)
+{
+	if (volume->status == BVOL_VOLUME_STATUS_AVAILABLE ||
+	    volume->status == BVOL_VOLUME_STATUS_IN_USE)
+		return 0;
+	return err_set(&call->err, -EBUSY, "volume %s is %s; a snapshot needs it available or in-use",
+		       volume->name, bvol_enum_name(&bvol_enum_volume_status, volume->status));
+}
+
 int verb_snapshot_create(struct call *call)
 {
 	struct service *service = call->service;
@@ -71,16 +81,14 @@ int verb_snapshot_create(struct call *call)
 	r = str_check_name("snapshot", call->request->name, &call->err);
 	if (!r)
 		r = find_volume(call, &volume);
-	if (!r && volume->status != BVOL_VOLUME_STATUS_AVAILABLE &&
-	    volume->status != BVOL_VOLUME_STATUS_IN_USE)
-		r = err_set(&call->err, -EBUSY, "volume %s is %s; a snapshot needs it available or in-use",
-			    volume->name, bvol_enum_name(&bvol_enum_volume_status, volume->status));
+	if (!r)
+		r = snapshot_check_volume(call, volume);
 	if (!r)
 		r = pool_has_room(call, volume);
 	if (r < 0)
 		return r;
 	ask.bytes = volume->size;
-	snapshot = snapshot_new(call, volume);
+	snapshot = snapshot_new(volume, call->request->name);
 	row = snapshot ? snapshot_job(call, "snapshot-create", snapshot) : NULL;
 	if (!row)
 		return -ENOMEM;
@@ -133,6 +141,21 @@ static int find_reader(void *obj, void *data)
 		       row->kind, bvol_uuid_text(&row->id, text));
 }
 
+int snapshot_check_free(struct call *call, const struct bvol_snapshot *snapshot)
+{
+	struct store_match match[] = {
+		{ .attr = BVOL_A_JOB_SNAPSHOT_ID, .id = &snapshot->id }, { 0 },
+	};
+
+	if (bvol_has(snapshot, BVOL_A_SNAPSHOT_GROUP_SNAPSHOT_ID) &&
+	    state_transitional(&state_snapshot, snapshot->status))
+		return err_set(&call->err, -EBUSY, "snapshot %s is %s, with its group; wait for it",
+			       snapshot->name,
+			       bvol_enum_name(&bvol_enum_snapshot_status, snapshot->status));
+	return store_select(call->service->store, &bvol_type_job, match, NULL, 0, find_reader, call,
+			    &call->err);
+}
+
 int verb_snapshot_delete(struct call *call)
 {
 	_cleanup_snapshot_ snapshot = NULL;
@@ -142,14 +165,8 @@ int verb_snapshot_delete(struct call *call)
 
 	r = service_find(call->service, &bvol_type_snapshot, call->request->ref, (void **)&snapshot,
 			 &call->err);
-	if (!r) {
-		struct store_match match[] = {
-			{ .attr = BVOL_A_JOB_SNAPSHOT_ID, .id = &snapshot->id }, { 0 },
-		};
-
-		r = store_select(call->service->store, &bvol_type_job, match, NULL, 0, find_reader,
-				 call, &call->err);
-	}
+	if (!r)
+		r = snapshot_check_free(call, snapshot);
 	if (!r)
 		r = call_check_wipe(call, call->request->wipe, call->request->verify);
 	if (r < 0)

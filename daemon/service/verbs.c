@@ -3,6 +3,7 @@
 
 #define LIST	(ARG(AFTER) | ARG(LIMIT))
 #define WIPE	(ARG(WIPE) | ARG(VERIFY))
+#define TYPE_ARGS (ARG(DESCRIPTION) | ARG(PUBLIC) | ARG(PRIVATE) | ARG(EXTRA_SPECS))
 
 const struct verb service_verbs[] = {
 	{ BVOL_VERB_INFO, "info", 0, 0, ANY_AGE, verb_info },
@@ -17,7 +18,9 @@ const struct verb service_verbs[] = {
 	{ BVOL_VERB_POOL_CHECK, "pool check", ARG(REF), 0, ANY_AGE, verb_pool_check },
 
 	{ BVOL_VERB_VOLUME_CREATE, "volume create", ARG(NAME),
-	  ARG(SIZE) | ARG(POOL) | ARG(SNAPSHOT) | ARG(PROJECT), RECENT, verb_volume_create },
+	  ARG(SIZE) | ARG(POOL) | ARG(SNAPSHOT) | ARG(VOLUME) | ARG(PROJECT) | ARG(GROUP) |
+		ARG(TYPE), RECENT,
+	  verb_volume_create },
 	{ BVOL_VERB_VOLUME_LIST, "volume list", 0, LIST | ARG(REF) | ARG(PROJECT) | ARG(POOL), ANY_AGE,
 	  verb_volume_list },
 	{ BVOL_VERB_VOLUME_DELETE, "volume delete", ARG(REF), WIPE, ANY_AGE, verb_volume_delete },
@@ -31,6 +34,27 @@ const struct verb service_verbs[] = {
 	{ BVOL_VERB_SNAPSHOT_LIST, "snapshot list", 0,
 	  LIST | ARG(REF) | ARG(VOLUME) | ARG(PROJECT), ANY_AGE, verb_snapshot_list },
 	{ BVOL_VERB_SNAPSHOT_DELETE, "snapshot delete", ARG(REF), WIPE, ANY_AGE, verb_snapshot_delete },
+
+	{ BVOL_VERB_GROUP_CREATE, "group create", ARG(NAME), ARG(MEMBERS) | ARG(PROJECT), ANY_AGE,
+	  verb_group_create },
+	{ BVOL_VERB_GROUP_LIST, "group list", 0, LIST | ARG(REF) | ARG(PROJECT), ANY_AGE,
+	  verb_group_list },
+	{ BVOL_VERB_GROUP_ADD, "group add", ARG(REF) | ARG(MEMBERS), 0, ANY_AGE, verb_group_add },
+	{ BVOL_VERB_GROUP_REMOVE, "group remove", ARG(REF) | ARG(MEMBERS), 0, ANY_AGE,
+	  verb_group_remove },
+	{ BVOL_VERB_GROUP_DELETE, "group delete", ARG(REF), 0, ANY_AGE, verb_group_delete },
+	{ BVOL_VERB_GROUP_SNAPSHOT_CREATE, "group snapshot", ARG(GROUP) | ARG(NAME), 0, RECENT,
+	  verb_group_snapshot_create },
+	{ BVOL_VERB_GROUP_SNAPSHOT_LIST, "group snapshot-list", 0,
+	  LIST | ARG(REF) | ARG(GROUP) | ARG(PROJECT), ANY_AGE, verb_group_snapshot_list },
+	{ BVOL_VERB_GROUP_SNAPSHOT_DELETE, "group snapshot-delete", ARG(REF), WIPE, ANY_AGE,
+	  verb_group_snapshot_delete },
+
+	{ BVOL_VERB_TYPE_CREATE, "type create", ARG(NAME), TYPE_ARGS, ANY_AGE, verb_type_create },
+	{ BVOL_VERB_TYPE_LIST, "type list", 0, LIST | ARG(REF), ANY_AGE, verb_type_list },
+	{ BVOL_VERB_TYPE_SET, "type set", ARG(REF), ARG(NAME) | TYPE_ARGS, ANY_AGE, verb_type_set },
+	{ BVOL_VERB_TYPE_UNSET, "type unset", ARG(REF) | ARG(KEYS), 0, ANY_AGE, verb_type_unset },
+	{ BVOL_VERB_TYPE_DELETE, "type delete", ARG(REF), 0, ANY_AGE, verb_type_delete },
 
 	{ BVOL_VERB_EXPORT_CREATE, "export create", ARG(VOLUME) | ARG(INITIATORS),
 	  ARG(PORTALS) | ARG(FABRIC), ANY_AGE, verb_export_create },

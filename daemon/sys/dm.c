@@ -23,6 +23,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "sys/deadline.h"
 #include "sys/dm.h"
 #include "util/cleanup.h"
 #include "util/log.h"
@@ -277,7 +278,18 @@ int dm_reload(const char *name, const struct dm_target *targets, size_t n, bool 
 
 int dm_suspend(const char *name, struct err *e)
 {
-	return simple(DM_DEVICE_SUSPEND, "suspend", name, e);
+	struct err why = { 0 };
+	struct deadline deadline;
+	int code = deadline_begin(&deadline, DM_SUSPEND_SECONDS);
+
+	if (code)
+		return fail(e, code, "suspend", name);
+	code = simple(DM_DEVICE_SUSPEND, "suspend", name, &why);
+	if (deadline_end(&deadline) && code == -EINTR)
+		return err_set(e, -ETIMEDOUT,
+			       "the I/O of %s has not come to an end for %d seconds; its pool's disks do not answer",
+			       name, DM_SUSPEND_SECONDS);
+	return code ? err_set(e, code, "%s", why.text) : 0;
 }
 
 int dm_resume(const char *name, struct err *e)

@@ -36,6 +36,12 @@ int dm_create(const char *name, const char *uuid, const struct dm_target *target
 /* Load a table and swap it in; noflush: don't wait for I/O in flight. Resumes on every path. */
 int dm_reload(const char *name, const struct dm_target *targets, size_t n, bool noflush,
 	      struct err *e);
+#define DM_SUSPEND_SECONDS 10
+/*
+ * Wait for the I/O in flight and hold back what comes after. -ETIMEDOUT: it has not
+ * ended in DM_SUSPEND_SECONDS. After any error I/O flows as before, once dm_resume()
+ * has been called.
+ */
 int dm_suspend(const char *name, struct err *e);
 /* Also drops a table that was loaded, but not swapped in. */
 int dm_resume(const char *name, struct err *e);

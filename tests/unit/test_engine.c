@@ -15,6 +15,7 @@ static char trace[256];
 static char fail_at;		/* the letter of the step that fails */
 static unsigned int stop_after;	/* letters after which the process "dies" */
 static unsigned int failed_calls, restarts, begun;
+static unsigned int rounds;	/* how often the list of steps is gone through once more */
 static unsigned int jobs;	/* that have to end */
 static bool was_clean;
 
@@ -82,6 +83,11 @@ static int plan_none(struct job *job, struct action **ret, struct err *e)
 	return fail_at == 'n' ? err_set(e, -EINVAL, "no way") : 0;
 }
 
+static int done(struct job *job, struct err *e)
+{
+	return rounds && rounds--;
+}
+
 static int failed(struct job *job, bool clean, struct err *e)
 {
 	failed_calls++;
@@ -106,11 +112,11 @@ static const struct job_flow flow = {
 	.steps = (const struct job_step[]) {
 		{ "first", LANE_POOL, plan_a, NULL },
 		{ "middle", LANE_NONE, plan_none, NULL },
-		{ "last", LANE_POOL, plan_b, NULL },
+		{ "last", LANE_POOL, plan_b, done },
 		{ 0 },
 	},
 	.undo = (const struct job_step[]) {
-		{ "undo", LANE_POOL, plan_u, NULL },
+		{ "undo", LANE_POOL, plan_u, done },
 		{ 0 },
 	},
 	.failed = failed,
@@ -136,7 +142,7 @@ static int engine_setup(void **state)
 	engine = (struct engine) { .change = &change, .workers = workers, .loop = loop };
 	trace[0] = '\0';
 	fail_at = 0;
-	stop_after = failed_calls = restarts = begun = 0;
+	stop_after = failed_calls = restarts = begun = rounds = 0;
 	jobs = 1;
 	return 0;
 }
@@ -191,6 +197,17 @@ static void assert_job(const struct bvol_uuid *id, uint32_t status, const char *
 	else
 		assert_null(row->error);
 	bvol_free(&bvol_type_job, row);
+}
+
+/* Nothing of the old process is left but the database. */
+static void new_process(void)
+{
+	workers_stop(workers);
+	loop_free(loop);
+	store_rollback(change.store);
+	must(loop_new(&loop));
+	must(workers_new(loop, 4, &workers));
+	engine = (struct engine) { .change = &change, .workers = workers, .loop = loop };
 }
 
 static void steps_run_in_order(void **state)
@@ -287,6 +304,27 @@ static void a_job_can_begin_again(void **state)
 	assert_job(&id, BVOL_JOB_STATUS_DONE, "last", NULL);
 }
 
+static void steps_are_gone_through_again(void **state)
+{
+	struct bvol_uuid id;
+
+	rounds = 2;
+	id = job_make(1);
+	must(loop_run(loop));
+	assert_string_equal(trace, "anbanbanb");
+	assert_job(&id, BVOL_JOB_STATUS_DONE, "last", NULL);
+	new_process();
+	trace[0] = '\0';
+	fail_at = 'b';
+	rounds = 2;
+	jobs = 1;
+	id = job_make(1);
+	must(loop_run(loop));
+	assert_string_equal(trace, "anuuu");
+	assert_job(&id, BVOL_JOB_STATUS_FAILED, "undo", "step b broke");
+	assert_null(engine.lanes);
+}
+
 static void a_lane_is_for_one_at_a_time(void **state)
 {
 	struct bvol_uuid first, second;
@@ -299,17 +337,6 @@ static void a_lane_is_for_one_at_a_time(void **state)
 	assert_job(&second, BVOL_JOB_STATUS_DONE, "last", NULL);
 	assert_string_equal(trace, "anbanb");
 	assert_null(engine.lanes);
-}
-
-/* Nothing of the old process is left but the database. */
-static void new_process(void)
-{
-	workers_stop(workers);
-	loop_free(loop);
-	store_rollback(change.store);
-	must(loop_new(&loop));
-	must(workers_new(loop, 4, &workers));
-	engine = (struct engine) { .change = &change, .workers = workers, .loop = loop };
 }
 
 /* Dies after each letter, as often as there are letters; the next process goes on. */
@@ -389,6 +416,7 @@ int main(void)
 		ENGINE_TEST(a_failed_step_is_undone),
 		ENGINE_TEST(a_failed_plan_is_undone),
 		ENGINE_TEST(a_job_can_begin_again),
+		ENGINE_TEST(steps_are_gone_through_again),
 		ENGINE_TEST(a_lane_is_for_one_at_a_time),
 		ENGINE_TEST(a_crash_loses_no_step),
 		ENGINE_TEST(undoing_goes_on_after_a_crash),

@@ -153,6 +153,27 @@ static void best_pool(void **state)
 	assert_int_equal(picked, 1);
 }
 
+static void backend_of_a_type(void **state)
+{
+	struct bvol_pool pools[] = {
+		new_pool(1, "fast", 10 * GIB, 0, 0, 2000, 0),
+		new_pool(2, "slow", 100 * GIB, 0, 0, 2000, 0),
+	};
+	struct sched_candidate c[] = { { &pools[0], true }, { &pools[1], true } };
+	struct sched_request r = { .size = GIB, .backend = "fast" };
+	size_t picked = 7;
+
+	assert_int_equal(sched_pick(c, 2, &r, &picked, &err), 0);
+	assert_int_equal(picked, 0);
+	r.pool_id = &pools[1].id;
+	assert_int_equal(sched_pick(c, 2, &r, &picked, &err), -ENOSPC);
+	assert_string_equal(err.text, "no pool can take 1.0 GiB: slow is not the pool of its type");
+	err_clear(&err);
+	r = (struct sched_request) { .size = GIB, .backend = "none" };
+	assert_int_equal(sched_pick(c, 2, &r, &picked, &err), -ENOSPC);
+	err_clear(&err);
+}
+
 static void wanted_and_tried(void **state)
 {
 	static const char first[] = "01000000-0000-0000-0000-000000000000";
@@ -242,6 +263,7 @@ int main(void)
 		cmocka_unit_test(virtual_free),
 		cmocka_unit_test(overflow),
 		cmocka_unit_test(best_pool),
+		cmocka_unit_test(backend_of_a_type),
 		cmocka_unit_test(wanted_and_tried),
 		cmocka_unit_test(sentences),
 		cmocka_unit_test(many_pools),

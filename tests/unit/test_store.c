@@ -15,6 +15,7 @@ struct thin_dev {
 	uint32_t dev_id;
 	uint64_t size;
 	char *state;
+	uint64_t operation;
 };
 
 static const struct bvol_field thin_dev_fields[] = {
@@ -23,10 +24,11 @@ static const struct bvol_field thin_dev_fields[] = {
 	FIELD(thin_dev, dev_id, 3, BVOL_U32),
 	FIELD(thin_dev, size, 4, BVOL_U64),
 	FIELD(thin_dev, state, 5, BVOL_STRING),
+	FIELD(thin_dev, operation, 6, BVOL_U64),
 };
 
 static const struct bvol_type type_thin_dev = {
-	"thin-dev", sizeof(struct thin_dev), thin_dev_fields, 5,
+	"thin-dev", sizeof(struct thin_dev), thin_dev_fields, 6,
 };
 
 struct thin_pool {
@@ -53,7 +55,10 @@ static const struct {
 } tables[] = {
 	{ &bvol_type_pool, { "data_total", "data_used", "metadata_total", "metadata_used",
 			     "provisioned", "transaction_id" } },
-	{ &bvol_type_volume, { "pool", "device" } },
+	{ &bvol_type_group, { "pool", "volumes" } },
+	{ &bvol_type_volume_type, {} },
+	{ &bvol_type_volume, { "pool", "device", "type" } },
+	{ &bvol_type_group_snapshot, { "snapshots" } },
 	{ &bvol_type_snapshot, {} },
 	{ &bvol_type_export, { "sessions", "command_errors", "login_failures" } },
 	{ &bvol_type_job, {} },
@@ -66,7 +71,8 @@ static struct bvol_uuid uuid_of(const char *word, size_t len)
 {
 	struct bvol_uuid id = {};
 
-	memcpy(id.b, word, len < sizeof(id.b) ? len : sizeof(id.b));
+	for (size_t i = 0; i < len && i < sizeof(id.b); i++)
+		id.b[i] = (uint8_t)(word[i] == '_' ? '-' : word[i]);
 	return id;
 }
 

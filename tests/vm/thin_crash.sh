@@ -139,4 +139,32 @@ test_active() {
 	recovered() { consistent fast; }
 }
 
-run_tests pool create active -- "$@"
+# Two volumes at one moment: all copies or none, wherever it ends, and both go on.
+test_group() {
+	begin_sweep
+	t create fast w $((64 * MIB)) , activate fast w $((64 * MIB))
+	prepare() {
+		prepare_with activate fast w $((64 * MIB)) , destroy fast c , destroy fast d &&
+			fill "$scratch/old" "$(device fast w)" count=16
+	}
+	recovered() { consistent fast && all_or_none; }
+	ends_well() {
+		t activate fast w $((64 * MIB)) , activate fast c $((64 * MIB)) , activate fast d $((64 * MIB)) &&
+			writable "$(device fast w)" && equal "$scratch/old" "$(device fast c)" "$MIB" &&
+			equal "$scratch/old" "$(device fast d)" "$MIB"
+	}
+	check "a group, then restart" sweep false copy fast $((64 * MIB)) c v d w
+	check "a group, then reboot" sweep true copy fast $((64 * MIB)) c v d w
+	check "nothing is left" eval 't destroy fast v , destroy fast w , destroy fast c , destroy fast d &&
+		test "$(used fast)" = 0'
+	recovered() { consistent fast; }
+}
+
+# The metadata have as many devices as the database, and these are v and w with or without both copies.
+all_or_none() {
+	local n
+	n=$(sql 'SELECT count(*) FROM thin_dev')
+	[ "$n" = 2 ] || [ "$n" = 4 ]
+}
+
+run_tests pool create active group -- "$@"

@@ -6,6 +6,7 @@
  *	thintest DATABASE pool-create POOL CHUNK FORCE DEVICE...
  *	thintest DATABASE pool-open|pool-destroy|stat|check POOL
  *	thintest DATABASE create POOL DEVICE SIZE [ORIGIN]
+ *	thintest DATABASE copy POOL SIZE DEVICE ORIGIN [DEVICE ORIGIN]...	at one moment
  *	thintest DATABASE destroy|deactivate|device POOL DEVICE
  *	thintest DATABASE activate POOL DEVICE SIZE
  *	thintest DATABASE exchange POOL A B SIZE
@@ -135,7 +136,7 @@ static struct bvol_pool *new_pool(const char *name, uint32_t chunk, char **devic
 }
 
 /* The transaction is open and holds the plan. */
-static void carry_out(struct action *action)
+static void carry_out_and(struct action *action, void (*look)(const struct action *action))
 {
 	must(store_commit(store, &err));
 	if (!action) {
@@ -148,7 +149,14 @@ static void carry_out(struct action *action)
 	if (action->commit)
 		must(action->commit(action, store, &err));
 	must(store_commit(store, &err));
+	if (look)
+		look(action);
 	action_free(action);
+}
+
+static void carry_out(struct action *action)
+{
+	carry_out_and(action, NULL);
 }
 
 static void pool_create(char **args, int n)
@@ -254,6 +262,35 @@ static void hung(char **args)
 	puts("first pool done");
 }
 
+static void show_pauses(const struct action *action)
+{
+	const struct provider_copies *copies = (const struct provider_copies *)action;
+	char text[BVOL_UUID_TEXT];
+
+	for (size_t i = 0; i < copies->n; i++)
+		fprintf(stderr, "%s paused %" PRIu64 " ns\n",
+			bvol_uuid_text(&copies->copy[i].origin, text), copies->copy[i].pause);
+}
+
+/* The other verbs free what they have planned before anybody could look at it. */
+static void copy(char **args, int n)
+{
+	struct bvol_pool *pool = find_pool(args[0]);
+	struct provider_copy copies[16] = { 0 };
+	struct provider_copies *planned;
+	size_t count = (size_t)(n - 2) / 2;
+
+	for (size_t i = 0; i < count; i++) {
+		copies[i].id = uuid_of(args[2 + 2 * i]);
+		copies[i].origin = uuid_of(args[3 + 2 * i]);
+		copies[i].size = strtoull(args[1], NULL, 0);
+	}
+	must(store_begin(store, &err));
+	must(ops->copy(store, pool, copies, count, &planned, &err));
+	carry_out_and(planned ? &planned->action : NULL, show_pauses);
+	bvol_free(&bvol_type_pool, pool);
+}
+
 static int usage(void)
 {
 	fputs("usage: see the head of thintest.c\n", stderr);
@@ -323,6 +360,10 @@ static void run(const char *verb, char **args, int n)
 	}
 	if (!strcmp(verb, "hung") && n == 2) {
 		hung(args);
+		return;
+	}
+	if (!strcmp(verb, "copy") && n >= 4 && n <= 34 && !(n % 2)) {
+		copy(args, n);
 		return;
 	}
 	if (!strcmp(verb, "await")) {

@@ -11,7 +11,8 @@
 #define WHY_MAX 256
 
 static const struct command *const nouns[] = {
-	pool_commands, volume_commands, snapshot_commands, export_commands, session_commands,
+	pool_commands, type_commands, volume_commands, snapshot_commands, group_commands,
+	export_commands, session_commands,
 	job_commands, event_commands, quota_commands, diff_commands, info_commands, NULL,
 };
 

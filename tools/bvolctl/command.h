@@ -76,7 +76,8 @@ struct command {
 };
 
 /* The commands of each noun, which end with {0}. */
-extern const struct command pool_commands[], volume_commands[], snapshot_commands[],
+extern const struct command pool_commands[], type_commands[], volume_commands[],
+	snapshot_commands[], group_commands[],
 	export_commands[], session_commands[], job_commands[], event_commands[], quota_commands[],
 	diff_commands[], info_commands[];
 

@@ -46,6 +46,9 @@ int main(int argc, char **argv)
 
 	bvol_close(ctx.bvol);
 	free(ctx.request.devices);
+	free(ctx.request.members);
+	free(ctx.request.extra_specs);
+	free(ctx.request.keys);
 	free(ctx.request.initiators);
 	free(ctx.request.portals);
 	if (fflush(stdout) || ferror(stdout)) {

@@ -6,6 +6,9 @@ static const struct param create_params[] = {
 	OPTION("--size", "SIZE", SIZE, .bytes = true),
 	OPTION("--pool", "POOL", POOL),
 	OPTION("--snapshot", "SNAPSHOT", SNAPSHOT),
+	OPTION("--volume", "VOLUME", VOLUME),
+	OPTION("--type", "TYPE", TYPE),
+	OPTION("--group", "GROUP", GROUP),
 	OPTION("--project", "PROJECT", PROJECT),
 	{ 0 },
 };
@@ -39,17 +42,19 @@ static const struct param revert_params[] = {
 	{ 0 },
 };
 
-static const char *size_or_snapshot(const struct context *ctx)
+static const char *size_or_origin(const struct context *ctx)
 {
-	return bvol_has(&ctx->request, BVOL_A_REQUEST_SIZE) ||
-	       bvol_has(&ctx->request, BVOL_A_REQUEST_SNAPSHOT) ? NULL : "--size or --snapshot";
+	return ctx->request.has & (BVOL_BIT(BVOL_A_REQUEST_SIZE) |
+				   BVOL_BIT(BVOL_A_REQUEST_SNAPSHOT) |
+				   BVOL_BIT(BVOL_A_REQUEST_VOLUME)) ? NULL :
+	       "--size, --snapshot or --volume";
 }
 
 const struct command volume_commands[] = {
 	{
 		.noun = "volume", .verb = "create", .params = create_params,
-		.help = "make a volume, empty or from a snapshot and then of its size unless told",
-		.check = size_or_snapshot,
+		.help = "make a volume, empty or a copy of a snapshot or volume and then of its size unless told",
+		.check = size_or_origin,
 		.call = BVOL_VERB_VOLUME_CREATE, .list = BVOL_VERB_VOLUME_LIST,
 		.type = &bvol_type_volume, .run = run_change,
 	},

@@ -17,7 +17,10 @@ struct bvol_session;
 struct bvol_event;
 struct bvol_pool;
 struct bvol_volume;
+struct bvol_volume_type;
 struct bvol_snapshot;
+struct bvol_group;
+struct bvol_group_snapshot;
 struct bvol_job;
 struct bvol_quota;
 struct bvol_difference;
@@ -158,6 +161,21 @@ struct bvol_volume {
 	char *error;	/* Why the status is an error. */
 	uint64_t created_at;
 	uint64_t updated_at;
+	struct bvol_uuid source_volume_id;	/* Volume it was created as a copy of. */
+	struct bvol_uuid group_id;	/* Group that it is a member of. */
+	char *type;	/* Name of its type. */
+	struct bvol_uuid volume_type_id;
+};
+
+/* A kind of volume, and what that means for those who keep it. */
+struct bvol_volume_type {
+	uint64_t has;	/* bit BVOL_A_… of every field that is set */
+	struct bvol_uuid id;
+	char *name;
+	char *description;
+	uint32_t public;	/* 1: for every project. */
+	char **extra_specs;	/* KEY=VALUE each. */
+	uint64_t created_at;
 };
 
 /* The content of a volume at one moment. */
@@ -170,6 +188,34 @@ struct bvol_snapshot {
 	struct bvol_uuid volume_id;
 	struct bvol_uuid pool_id;
 	char *project;
+	char *error;	/* Why the status is an error. */
+	uint64_t created_at;
+	struct bvol_uuid group_snapshot_id;	/* Group snapshot that it is a part of. */
+	uint64_t pause;	/* For how many nanoseconds the volume's I/O stood still while it was taken; absent when nobody could feel it. */
+};
+
+/* Volumes of one pool that are snapshotted at one moment. */
+struct bvol_group {
+	uint64_t has;	/* bit BVOL_A_… of every field that is set */
+	struct bvol_uuid id;
+	char *name;
+	uint32_t status;
+	char *project;
+	char *pool;	/* Name of the pool of its members; absent without any. */
+	char **volumes;	/* UUIDs of its members. */
+	uint64_t created_at;
+};
+
+/* Snapshots of a group's members, all of one moment. */
+struct bvol_group_snapshot {
+	uint64_t has;	/* bit BVOL_A_… of every field that is set */
+	struct bvol_uuid id;
+	char *name;
+	uint32_t status;
+	struct bvol_uuid group_id;
+	struct bvol_uuid pool_id;
+	char *project;
+	char **snapshots;	/* UUIDs of its snapshots. */
 	char *error;	/* Why the status is an error. */
 	uint64_t created_at;
 };
@@ -197,6 +243,7 @@ struct bvol_job {
 	uint32_t pinned;	/* 1: the pool was asked for, no other one will do. */
 	uint32_t wipe;	/* What to do to the bytes; default: what the pool says. */
 	uint32_t verify;	/* 1: read back what was wiped. */
+	struct bvol_uuid group_snapshot_id;
 };
 
 /* What a project may have and has; a limit of -1 means no limit. */
@@ -249,6 +296,14 @@ struct bvol_request {
 	uint32_t limit;	/* Most objects in one reply. */
 	uint32_t wipe;	/* What to do to the bytes. */
 	uint32_t verify;	/* 1 to read back what was wiped. */
+	char *group;	/* Name or UUID. */
+	char **members;	/* Names or UUIDs of volumes. */
+	char *type;	/* Name or UUID of a volume type. */
+	char *description;
+	uint32_t public;	/* 1: for every project. */
+	uint32_t private;	/* 1: not for every project. */
+	char **extra_specs;	/* KEY=VALUE each. */
+	char **keys;	/* Extra specs to take away. */
 };
 
 /* Answer to a call, either an error with its sentence or objects. */
@@ -267,6 +322,9 @@ struct bvol_response {
 	struct bvol_quota **quota;
 	struct bvol_difference **difference;
 	struct bvol_info **info;
+	struct bvol_group **group;
+	struct bvol_group_snapshot **group_snapshot;
+	struct bvol_volume_type **type;
 };
 
 extern const struct bvol_enum bvol_enum_event_kind;
@@ -275,6 +333,7 @@ extern const struct bvol_enum bvol_enum_fabric;
 extern const struct bvol_enum bvol_enum_pool_status;
 extern const struct bvol_enum bvol_enum_volume_status;
 extern const struct bvol_enum bvol_enum_snapshot_status;
+extern const struct bvol_enum bvol_enum_group_status;
 extern const struct bvol_enum bvol_enum_export_status;
 extern const struct bvol_enum bvol_enum_session_status;
 extern const struct bvol_enum bvol_enum_job_status;
@@ -289,7 +348,10 @@ extern const struct bvol_type bvol_type_session;
 extern const struct bvol_type bvol_type_event;
 extern const struct bvol_type bvol_type_pool;
 extern const struct bvol_type bvol_type_volume;
+extern const struct bvol_type bvol_type_volume_type;
 extern const struct bvol_type bvol_type_snapshot;
+extern const struct bvol_type bvol_type_group;
+extern const struct bvol_type bvol_type_group_snapshot;
 extern const struct bvol_type bvol_type_job;
 extern const struct bvol_type bvol_type_quota;
 extern const struct bvol_type bvol_type_difference;

@@ -88,6 +88,14 @@ const struct bvol_enum bvol_enum_snapshot_status = {
 	},
 };
 
+const struct bvol_enum bvol_enum_group_status = {
+	"group-status", 2,
+	(const char *const[]) {
+		"available",
+		"deleted",
+	},
+};
+
 const struct bvol_enum bvol_enum_export_status = {
 	"export-status", 6,
 	(const char *const[]) {
@@ -150,7 +158,7 @@ const struct bvol_enum bvol_enum_scrub = {
 };
 
 const struct bvol_enum bvol_enum_verb = {
-	"verb", 23,
+	"verb", 36,
 	(const char *const[]) {
 		"none",
 		"info",
@@ -175,6 +183,19 @@ const struct bvol_enum bvol_enum_verb = {
 		"quota-set",
 		"pool-scrub",
 		"pool-check",
+		"group-create",
+		"group-list",
+		"group-add",
+		"group-remove",
+		"group-delete",
+		"group-snapshot-create",
+		"group-snapshot-list",
+		"group-snapshot-delete",
+		"type-create",
+		"type-list",
+		"type-set",
+		"type-unset",
+		"type-delete",
 	},
 };
 
@@ -423,10 +444,37 @@ static const struct bvol_field volume_fields[] = {
 	  .kind = BVOL_TIME, .offset = offsetof(struct bvol_volume, created_at) },
 	{ .name = "updated_at", .attr = BVOL_A_VOLUME_UPDATED_AT,
 	  .kind = BVOL_TIME, .offset = offsetof(struct bvol_volume, updated_at) },
+	{ .name = "source_volume_id", .attr = BVOL_A_VOLUME_SOURCE_VOLUME_ID,
+	  .kind = BVOL_UUID, .offset = offsetof(struct bvol_volume, source_volume_id) },
+	{ .name = "group_id", .attr = BVOL_A_VOLUME_GROUP_ID,
+	  .kind = BVOL_UUID, .offset = offsetof(struct bvol_volume, group_id) },
+	{ .name = "type", .attr = BVOL_A_VOLUME_TYPE,
+	  .kind = BVOL_STRING, .offset = offsetof(struct bvol_volume, type) },
+	{ .name = "volume_type_id", .attr = BVOL_A_VOLUME_VOLUME_TYPE_ID,
+	  .kind = BVOL_UUID, .offset = offsetof(struct bvol_volume, volume_type_id) },
 };
 
 const struct bvol_type bvol_type_volume = {
-	"volume", sizeof(struct bvol_volume), volume_fields, 12,
+	"volume", sizeof(struct bvol_volume), volume_fields, 16,
+};
+
+static const struct bvol_field volume_type_fields[] = {
+	{ .name = "id", .attr = BVOL_A_VOLUME_TYPE_ID,
+	  .kind = BVOL_UUID, .offset = offsetof(struct bvol_volume_type, id) },
+	{ .name = "name", .attr = BVOL_A_VOLUME_TYPE_NAME,
+	  .kind = BVOL_STRING, .offset = offsetof(struct bvol_volume_type, name) },
+	{ .name = "description", .attr = BVOL_A_VOLUME_TYPE_DESCRIPTION,
+	  .kind = BVOL_STRING, .offset = offsetof(struct bvol_volume_type, description) },
+	{ .name = "public", .attr = BVOL_A_VOLUME_TYPE_PUBLIC,
+	  .kind = BVOL_U32, .offset = offsetof(struct bvol_volume_type, public) },
+	{ .name = "extra_specs", .attr = BVOL_A_VOLUME_TYPE_EXTRA_SPECS,
+	  .kind = BVOL_LIST, .offset = offsetof(struct bvol_volume_type, extra_specs) },
+	{ .name = "created_at", .attr = BVOL_A_VOLUME_TYPE_CREATED_AT,
+	  .kind = BVOL_TIME, .offset = offsetof(struct bvol_volume_type, created_at) },
+};
+
+const struct bvol_type bvol_type_volume_type = {
+	"volume-type", sizeof(struct bvol_volume_type), volume_type_fields, 6,
 };
 
 static const struct bvol_field snapshot_fields[] = {
@@ -448,10 +496,60 @@ static const struct bvol_field snapshot_fields[] = {
 	  .kind = BVOL_STRING, .offset = offsetof(struct bvol_snapshot, error) },
 	{ .name = "created_at", .attr = BVOL_A_SNAPSHOT_CREATED_AT,
 	  .kind = BVOL_TIME, .offset = offsetof(struct bvol_snapshot, created_at) },
+	{ .name = "group_snapshot_id", .attr = BVOL_A_SNAPSHOT_GROUP_SNAPSHOT_ID,
+	  .kind = BVOL_UUID, .offset = offsetof(struct bvol_snapshot, group_snapshot_id) },
+	{ .name = "pause", .attr = BVOL_A_SNAPSHOT_PAUSE,
+	  .kind = BVOL_U64, .offset = offsetof(struct bvol_snapshot, pause) },
 };
 
 const struct bvol_type bvol_type_snapshot = {
-	"snapshot", sizeof(struct bvol_snapshot), snapshot_fields, 9,
+	"snapshot", sizeof(struct bvol_snapshot), snapshot_fields, 11,
+};
+
+static const struct bvol_field group_fields[] = {
+	{ .name = "id", .attr = BVOL_A_GROUP_ID,
+	  .kind = BVOL_UUID, .offset = offsetof(struct bvol_group, id) },
+	{ .name = "name", .attr = BVOL_A_GROUP_NAME,
+	  .kind = BVOL_STRING, .offset = offsetof(struct bvol_group, name) },
+	{ .name = "status", .attr = BVOL_A_GROUP_STATUS,
+	  .kind = BVOL_ENUM, .offset = offsetof(struct bvol_group, status), .values = &bvol_enum_group_status },
+	{ .name = "project", .attr = BVOL_A_GROUP_PROJECT,
+	  .kind = BVOL_STRING, .offset = offsetof(struct bvol_group, project) },
+	{ .name = "pool", .attr = BVOL_A_GROUP_POOL,
+	  .kind = BVOL_STRING, .offset = offsetof(struct bvol_group, pool) },
+	{ .name = "volumes", .attr = BVOL_A_GROUP_VOLUMES,
+	  .kind = BVOL_LIST, .offset = offsetof(struct bvol_group, volumes) },
+	{ .name = "created_at", .attr = BVOL_A_GROUP_CREATED_AT,
+	  .kind = BVOL_TIME, .offset = offsetof(struct bvol_group, created_at) },
+};
+
+const struct bvol_type bvol_type_group = {
+	"group", sizeof(struct bvol_group), group_fields, 7,
+};
+
+static const struct bvol_field group_snapshot_fields[] = {
+	{ .name = "id", .attr = BVOL_A_GROUP_SNAPSHOT_ID,
+	  .kind = BVOL_UUID, .offset = offsetof(struct bvol_group_snapshot, id) },
+	{ .name = "name", .attr = BVOL_A_GROUP_SNAPSHOT_NAME,
+	  .kind = BVOL_STRING, .offset = offsetof(struct bvol_group_snapshot, name) },
+	{ .name = "status", .attr = BVOL_A_GROUP_SNAPSHOT_STATUS,
+	  .kind = BVOL_ENUM, .offset = offsetof(struct bvol_group_snapshot, status), .values = &bvol_enum_snapshot_status },
+	{ .name = "group_id", .attr = BVOL_A_GROUP_SNAPSHOT_GROUP_ID,
+	  .kind = BVOL_UUID, .offset = offsetof(struct bvol_group_snapshot, group_id) },
+	{ .name = "pool_id", .attr = BVOL_A_GROUP_SNAPSHOT_POOL_ID,
+	  .kind = BVOL_UUID, .offset = offsetof(struct bvol_group_snapshot, pool_id) },
+	{ .name = "project", .attr = BVOL_A_GROUP_SNAPSHOT_PROJECT,
+	  .kind = BVOL_STRING, .offset = offsetof(struct bvol_group_snapshot, project) },
+	{ .name = "snapshots", .attr = BVOL_A_GROUP_SNAPSHOT_SNAPSHOTS,
+	  .kind = BVOL_LIST, .offset = offsetof(struct bvol_group_snapshot, snapshots) },
+	{ .name = "error", .attr = BVOL_A_GROUP_SNAPSHOT_ERROR,
+	  .kind = BVOL_STRING, .offset = offsetof(struct bvol_group_snapshot, error) },
+	{ .name = "created_at", .attr = BVOL_A_GROUP_SNAPSHOT_CREATED_AT,
+	  .kind = BVOL_TIME, .offset = offsetof(struct bvol_group_snapshot, created_at) },
+};
+
+const struct bvol_type bvol_type_group_snapshot = {
+	"group-snapshot", sizeof(struct bvol_group_snapshot), group_snapshot_fields, 9,
 };
 
 static const struct bvol_field job_fields[] = {
@@ -495,10 +593,12 @@ static const struct bvol_field job_fields[] = {
 	  .kind = BVOL_ENUM, .offset = offsetof(struct bvol_job, wipe), .values = &bvol_enum_wipe },
 	{ .name = "verify", .attr = BVOL_A_JOB_VERIFY,
 	  .kind = BVOL_U32, .offset = offsetof(struct bvol_job, verify) },
+	{ .name = "group_snapshot_id", .attr = BVOL_A_JOB_GROUP_SNAPSHOT_ID,
+	  .kind = BVOL_UUID, .offset = offsetof(struct bvol_job, group_snapshot_id) },
 };
 
 const struct bvol_type bvol_type_job = {
-	"job", sizeof(struct bvol_job), job_fields, 20,
+	"job", sizeof(struct bvol_job), job_fields, 21,
 };
 
 static const struct bvol_field quota_fields[] = {
@@ -590,10 +690,26 @@ static const struct bvol_field request_fields[] = {
 	  .kind = BVOL_ENUM, .offset = offsetof(struct bvol_request, wipe), .values = &bvol_enum_wipe },
 	{ .name = "verify", .attr = BVOL_A_REQUEST_VERIFY,
 	  .kind = BVOL_U32, .offset = offsetof(struct bvol_request, verify) },
+	{ .name = "group", .attr = BVOL_A_REQUEST_GROUP,
+	  .kind = BVOL_STRING, .offset = offsetof(struct bvol_request, group) },
+	{ .name = "members", .attr = BVOL_A_REQUEST_MEMBERS,
+	  .kind = BVOL_LIST, .offset = offsetof(struct bvol_request, members) },
+	{ .name = "type", .attr = BVOL_A_REQUEST_TYPE,
+	  .kind = BVOL_STRING, .offset = offsetof(struct bvol_request, type) },
+	{ .name = "description", .attr = BVOL_A_REQUEST_DESCRIPTION,
+	  .kind = BVOL_STRING, .offset = offsetof(struct bvol_request, description) },
+	{ .name = "public", .attr = BVOL_A_REQUEST_PUBLIC,
+	  .kind = BVOL_U32, .offset = offsetof(struct bvol_request, public) },
+	{ .name = "private", .attr = BVOL_A_REQUEST_PRIVATE,
+	  .kind = BVOL_U32, .offset = offsetof(struct bvol_request, private) },
+	{ .name = "extra_specs", .attr = BVOL_A_REQUEST_EXTRA_SPECS,
+	  .kind = BVOL_LIST, .offset = offsetof(struct bvol_request, extra_specs) },
+	{ .name = "keys", .attr = BVOL_A_REQUEST_KEYS,
+	  .kind = BVOL_LIST, .offset = offsetof(struct bvol_request, keys) },
 };
 
 const struct bvol_type bvol_type_request = {
-	"request", sizeof(struct bvol_request), request_fields, 24,
+	"request", sizeof(struct bvol_request), request_fields, 32,
 };
 
 static const struct bvol_field response_fields[] = {
@@ -623,8 +739,14 @@ static const struct bvol_field response_fields[] = {
 	  .kind = BVOL_NESTS, .offset = offsetof(struct bvol_response, difference), .nest = &bvol_type_difference },
 	{ .name = "info", .attr = BVOL_A_RESPONSE_INFO,
 	  .kind = BVOL_NESTS, .offset = offsetof(struct bvol_response, info), .nest = &bvol_type_info },
+	{ .name = "group", .attr = BVOL_A_RESPONSE_GROUP,
+	  .kind = BVOL_NESTS, .offset = offsetof(struct bvol_response, group), .nest = &bvol_type_group },
+	{ .name = "group_snapshot", .attr = BVOL_A_RESPONSE_GROUP_SNAPSHOT,
+	  .kind = BVOL_NESTS, .offset = offsetof(struct bvol_response, group_snapshot), .nest = &bvol_type_group_snapshot },
+	{ .name = "type", .attr = BVOL_A_RESPONSE_TYPE,
+	  .kind = BVOL_NESTS, .offset = offsetof(struct bvol_response, type), .nest = &bvol_type_volume_type },
 };
 
 const struct bvol_type bvol_type_response = {
-	"response", sizeof(struct bvol_response), response_fields, 13,
+	"response", sizeof(struct bvol_response), response_fields, 16,
 };

@@ -14,7 +14,7 @@ struct check_action {
 	struct provider_check check;
 	struct thin_ref pool;
 	struct thin_pool row;
-	struct bvol_uuid in_hand;		/* device of the operation that is recorded */
+	uint64_t in_hand;			/* the operation that is recorded, 0: none */
 	size_t n_devs, n_differences;
 	struct thin_dev *devs;			/* of the database, in the order of their ids */
 	char table[THIN_NAME_MAX];		/* how tables of this pool's devices begin */
@@ -116,7 +116,7 @@ static int check_act(struct action *action, struct err *e)
 
 		f.id = &dev->id;
 		f.name = thin_name(&dev->id, THIN_VOLUME, name);
-		if (dev->state != THIN_LIVE && memcmp(&dev->id, &a->in_hand, sizeof(dev->id)))
+		if (dev->state != THIN_LIVE && dev->operation != a->in_hand)
 			code = report(a, &f, "left behind by a failed %s",
 				      dev->state == THIN_PLANNED ? "create" : "delete");
 	}
@@ -155,7 +155,7 @@ int thin_plan_check(struct store *store, const struct bvol_pool *pool,
 	a->pool = thin_ref(pool);
 	code = thin_pool_row(store, &a->pool, &a->row, e);
 	if (!code && !(code = thin_row_get(store, &thin_type_op, &pool->id, &op, e)))
-		a->in_hand = op.device_id;
+		a->in_hand = op.next_transaction_id;
 	if (!code || code == -ENOENT)
 		code = store_select(store, &thin_type_dev, match, NULL, 0, add_dev, a, e);
 	if (code) {

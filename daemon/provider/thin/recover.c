@@ -18,9 +18,9 @@
  * the recorded operation (rows.h), which leads to N:
  *
  *	no operation, K = D	nothing was going on
- *	D <= K < N		the operation is not done; its message may have
- *				run. A device that was to be created goes, a
- *				doomed one too
+ *	D <= K < N		the operation is not done; its messages may have
+ *				run, all or some. Devices that were to be created
+ *				go, all of them, a doomed one too
  *	K = N			it is done
  *	anything else		the database and the pool are not of the same time:
  *				the pool is left alone and the user told
@@ -245,8 +245,8 @@ static int settle(struct open_action *a, uint64_t now, struct err *e)
 	for (size_t i = 0; !code && i < a->n; i++) {
 		struct half *half = &a->half[i];
 
-		if (done && !memcmp(&half->dev.id, &a->op.device_id, sizeof(half->dev.id)))
-			half->outcome = a->op.kind == THIN_DELETE ? GONE : BECOMES_LIVE;
+		if (done && half->dev.operation == a->op.next_transaction_id)
+			half->outcome = half->dev.state == THIN_PLANNED ? BECOMES_LIVE : GONE;
 		else if (half->dev.state == THIN_WIPING)
 			half->outcome = KEEP;
 		else

@@ -9,10 +9,6 @@ static const struct bvol_enum states = {
 	"thin-state", 4, (const char *const[]) { "planned", "live", "doomed", "wiping" },
 };
 
-static const struct bvol_enum kinds = {
-	"thin-kind", 3, (const char *const[]) { "create", "snap", "delete" },
-};
-
 #define FIELD(type, member, number, kind_, ...) \
 	{ .name = #member, .attr = number, .kind = kind_, .offset = offsetof(type, member), \
 	  __VA_ARGS__ }
@@ -29,14 +25,11 @@ static const struct bvol_field dev_fields[] = {
 	FIELD(struct thin_dev, dev_id, THIN_DEV_DEV_ID, BVOL_U32),
 	FIELD(struct thin_dev, size, THIN_DEV_SIZE, BVOL_U64),
 	FIELD(struct thin_dev, state, THIN_DEV_STATE, BVOL_ENUM, .values = &states),
+	FIELD(struct thin_dev, operation, THIN_DEV_OPERATION, BVOL_U64),
 };
 
 static const struct bvol_field op_fields[] = {
 	FIELD(struct thin_op, id, THIN_OP_ID, BVOL_UUID),
-	FIELD(struct thin_op, kind, THIN_OP_KIND, BVOL_ENUM, .values = &kinds),
-	FIELD(struct thin_op, device_id, THIN_OP_DEVICE_ID, BVOL_UUID),
-	FIELD(struct thin_op, dev_id, THIN_OP_DEV_ID, BVOL_U32),
-	FIELD(struct thin_op, origin_dev_id, THIN_OP_ORIGIN_DEV_ID, BVOL_U32),
 	FIELD(struct thin_op, next_transaction_id, THIN_OP_NEXT_TRANSACTION_ID, BVOL_U64),
 };
 

@@ -12,11 +12,13 @@
  *			wiped it
  *	thin_op		at most one row a pool: the operation that may be half
  *			done. It is done when the kernel's transaction id equals
- *			next_transaction_id, and not before.
+ *			next_transaction_id, and not before. Its devices are those
+ *			whose operation is that same number: several that come to
+ *			be at one moment, or one.
  *
- * An operation that failed leaves its row, and its device planned or doomed.
+ * An operation that failed leaves its row, and its devices planned or doomed.
  * The next one overwrites the row with a next_transaction_id that is one
- * higher, so that the two can't be confused; the device is what destroy() and
+ * higher, so that the two can't be confused; the devices are what destroy() and
  * pool_open() clean up.
  */
 #ifndef BVOL_THIN_ROWS_H
@@ -26,16 +28,15 @@
 #include "store/store.h"
 
 enum thin_state { THIN_PLANNED, THIN_LIVE, THIN_DOOMED, THIN_WIPING };
-enum thin_kind { THIN_CREATE, THIN_SNAP, THIN_DELETE };
 
 /* dm-thin's device ids have 24 bits; 0 is left out. */
 #define THIN_DEV_ID_FIRST	1
 #define THIN_DEV_ID_MAX		((1U << 24) - 1)
 
 enum { THIN_POOL_ID = 1, THIN_POOL_TRANSACTION_ID, THIN_POOL_NEXT_DEV_ID };
-enum { THIN_DEV_ID = 1, THIN_DEV_POOL_ID, THIN_DEV_DEV_ID, THIN_DEV_SIZE, THIN_DEV_STATE };
-enum { THIN_OP_ID = 1, THIN_OP_KIND, THIN_OP_DEVICE_ID, THIN_OP_DEV_ID, THIN_OP_ORIGIN_DEV_ID,
-       THIN_OP_NEXT_TRANSACTION_ID };
+enum { THIN_DEV_ID = 1, THIN_DEV_POOL_ID, THIN_DEV_DEV_ID, THIN_DEV_SIZE, THIN_DEV_STATE,
+       THIN_DEV_OPERATION };
+enum { THIN_OP_ID = 1, THIN_OP_NEXT_TRANSACTION_ID };
 
 struct thin_pool {
 	uint64_t has;
@@ -51,15 +52,12 @@ struct thin_dev {
 	uint32_t dev_id;
 	uint64_t size;		/* bytes */
 	uint32_t state;		/* enum thin_state */
+	uint64_t operation;	/* the last one that it was part of, by the id that it led to */
 };
 
 struct thin_op {
 	uint64_t has;
 	struct bvol_uuid id;	/* of the pool */
-	uint32_t kind;		/* enum thin_kind */
-	struct bvol_uuid device_id;
-	uint32_t dev_id;
-	uint32_t origin_dev_id;	/* of THIN_SNAP */
 	uint64_t next_transaction_id;
 };
 

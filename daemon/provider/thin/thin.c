@@ -175,6 +175,7 @@ const struct provider_ops provider_thin = {
 	.pool_open = thin_plan_pool_open,
 	.pool_stat = thin_plan_stat,
 	.create = thin_plan_create,
+	.copy = thin_plan_copy,
 	.destroy = thin_plan_destroy,
 	.activate = thin_plan_activate,
 	.deactivate = thin_plan_deactivate,

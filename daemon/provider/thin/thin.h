@@ -35,6 +35,9 @@ int thin_plan_pool_open(struct store *store, const struct bvol_pool *pool, struc
 int thin_plan_create(struct store *store, const struct bvol_pool *pool, const struct bvol_uuid *id,
 		     uint64_t size, const struct bvol_uuid *origin, struct action **ret,
 		     struct err *e);
+int thin_plan_copy(struct store *store, const struct bvol_pool *pool,
+		   const struct provider_copy *copies, size_t n, struct provider_copies **ret,
+		   struct err *e);
 int thin_plan_destroy(struct store *store, const struct bvol_pool *pool,
 		      const struct bvol_uuid *id, struct action **ret, struct err *e);
 int thin_plan_activate(struct store *store, const struct bvol_pool *pool,
