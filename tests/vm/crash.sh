@@ -128,9 +128,15 @@ traced() {
 	done
 }
 
+# A signal that comes just when the daemon dies may be lost on strace, which waits for ever then.
 trace_stop() {
 	kill "$tracer" 2>/dev/null
+	wait_for 5 tracer_ended 2>/dev/null || kill -KILL "$tracer"
 	wait "$tracer" 2>/dev/null
+}
+
+tracer_ended() {
+	! kill -0 "$tracer" 2>/dev/null
 }
 
 # "12345 ioctl(5, ..." by thread and call into "ioctl 1", "ioctl 2", ...
