@@ -13,6 +13,7 @@
 static const struct bvol_type *const types[] = {
 	&bvol_type_info, &bvol_type_auth, &bvol_type_export, &bvol_type_session, &bvol_type_event,
 	&bvol_type_pool, &bvol_type_volume, &bvol_type_snapshot, &bvol_type_job, &bvol_type_quota,
+	&bvol_type_backup, &bvol_type_repository, &bvol_type_repository_key, &bvol_type_repository_report,
 	&bvol_type_difference, &bvol_type_request, &bvol_type_response,
 };
 

@@ -13,7 +13,8 @@
 static const struct command *const nouns[] = {
 	pool_commands, type_commands, volume_commands, snapshot_commands, group_commands,
 	export_commands, session_commands,
-	job_commands, event_commands, quota_commands, diff_commands, info_commands, NULL,
+	job_commands, event_commands, quota_commands, diff_commands, info_commands,
+	repo_commands, backup_commands, NULL,
 };
 
 /* Options of every command */
@@ -105,7 +106,8 @@ static const struct bvol_field *field_of(const struct param *param)
 
 static bool given(const struct context *ctx, const struct param *param)
 {
-	return param->attr && (ctx->request.has & BVOL_BIT(param->attr));
+	return param->word ? ctx->word[param->word] != NULL :
+			     param->attr && (ctx->request.has & BVOL_BIT(param->attr));
 }
 
 static bool is_list(const struct param *param)
@@ -165,6 +167,10 @@ static int set_value(struct context *ctx, const struct param *param, const char 
 
 	if (param->set)
 		return param->set(ctx, value);
+	if (param->word) {
+		ctx->word[param->word] = value ?: "";
+		return 0;
+	}
 	field = field_of(param);
 	at = (char *)&ctx->request + field->offset;
 	ctx->request.has |= BVOL_BIT(field->attr);
@@ -309,6 +315,7 @@ int parse_arguments(struct context *ctx, int argc, char **argv)
 	int r = 0;
 
 	ctx->words = argc;
+	ctx->argv = argv;
 	while (words.n && !r) {
 		const char *word = *words.next++;
 

@@ -17,6 +17,16 @@ enum { EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
 
 struct command;
 
+/* Words that commands take which work without the daemon. */
+enum word {
+	WORD_NONE,
+	WORD_DIR, WORD_KEY_FILE, WORD_NO_ENCRYPTION, WORD_CHUNK_SIZE, WORD_COMPRESSION, WORD_SHARE,
+	WORD_ADD, WORD_NEW_KEY_FILE, WORD_LABEL, WORD_REMOVE,
+	WORD_REPO, WORD_BACKUP, WORD_FROM, WORD_NAME, WORD_PARENT, WORD_MEMORY, WORD_MAP, WORD_TO, WORD_DIFF,
+	WORD_OFFSET, WORD_LENGTH,
+	WORDS,
+};
+
 /* Everything about this run of the program. */
 struct context {
 	const char *noun;
@@ -32,6 +42,8 @@ struct context {
 	uint64_t since;		/* events; BVOL_EVENTS_NEW unless given */
 	struct bvol_request request;	/* points into argv */
 	size_t words;		/* in argv: no list is longer */
+	const char *word[WORDS];	/* "" for an option without a value; NULL: not given */
+	char **argv;
 	struct bvol *bvol;
 };
 
@@ -39,7 +51,8 @@ struct context {
 struct param {
 	const char *name;	/* with its dashes */
 	const char *value;	/* what usage calls it; NULL: an option without value */
-	uint16_t attr;		/* of the request; 0: set does it */
+	uint16_t attr;		/* of the request; 0: word or set say where it goes */
+	enum word word;
 	bool required;
 	bool bytes;		/* the value is a size */
 	/* 0, or EXIT_FAILED after a complaint. */
@@ -52,6 +65,13 @@ struct param {
 	{ .name = option, .value = what, .attr = BVOL_A_REQUEST_##attribute, ##__VA_ARGS__ }
 #define FLAG(option, attribute) \
 	{ .name = option, .attr = BVOL_A_REQUEST_##attribute }
+
+#define WORD_ARG(what, which) \
+	{ .value = what, .word = WORD_##which, .required = true }
+#define WORD_OPTION(option, what, which, ...) \
+	{ .name = option, .value = what, .word = WORD_##which, ##__VA_ARGS__ }
+#define WORD_FLAG(option, which) \
+	{ .name = option, .word = WORD_##which }
 
 /* What a delete does to the bytes. */
 #define WIPE_OPTIONS \
@@ -79,7 +99,7 @@ struct command {
 extern const struct command pool_commands[], type_commands[], volume_commands[],
 	snapshot_commands[], group_commands[],
 	export_commands[], session_commands[], job_commands[], event_commands[], quota_commands[],
-	diff_commands[], info_commands[];
+	diff_commands[], info_commands[], repo_commands[], backup_commands[];
 
 /* What most commands do. */
 int run_list(struct context *ctx);
@@ -87,6 +107,13 @@ int run_show(struct context *ctx);
 int run_change(struct context *ctx);
 /* Print what one call has found, however long it takes; EXIT_FAILED when it found something. */
 int run_check(struct context *ctx);
+
+/*
+ * Commands that need the repository and nothing else are another program's,
+ * bvol-backup, with the same command line: what they link would make every
+ * other command start slower.
+ */
+int run_helper(struct context *ctx);
 
 /* Connect, with a complaint if that fails. */
 int context_connect(struct context *ctx);

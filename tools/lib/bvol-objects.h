@@ -24,6 +24,10 @@ struct bvol_group_snapshot;
 struct bvol_job;
 struct bvol_quota;
 struct bvol_difference;
+struct bvol_backup;
+struct bvol_repository;
+struct bvol_repository_key;
+struct bvol_repository_report;
 struct bvol_request;
 struct bvol_response;
 
@@ -269,6 +273,75 @@ struct bvol_difference {
 	char *message;	/* Wanted and found. */
 };
 
+/* A backup in a repository. */
+struct bvol_backup {
+	uint64_t has;	/* bit BVOL_A_… of every field that is set */
+	struct bvol_uuid id;
+	char *name;
+	uint64_t size;	/* Of the volume, in bytes. */
+	char *volume_id;	/* As the volume's node knew it. */
+	char *volume_name;
+	char *project;
+	struct bvol_uuid parent_id;	/* What it was compared with; the backup does not need it. */
+	uint32_t is_incremental;	/* 1: it has a parent. */
+	uint32_t has_dependent_backups;	/* 1: it is the parent of another one. */
+	uint32_t chunk_size;	/* In bytes. */
+	uint64_t chunks;	/* That are not zeroes. */
+	uint64_t zero_chunks;
+	uint64_t same_chunks;	/* As they were in the parent. */
+	uint64_t stored_chunks;	/* That the repository did not have. */
+	uint64_t patched_chunks;	/* Of these the ones stored as patches. */
+	uint64_t added;	/* Bytes that the repository grew by. */
+	uint64_t data_at;	/* When the volume was read. */
+	uint64_t created_at;	/* When the backup was finished. */
+	char **map;	/* Runs of chunks: first byte, number, zero or identifier. */
+};
+
+/* A place that keeps backups. */
+struct bvol_repository {
+	uint64_t has;	/* bit BVOL_A_… of every field that is set */
+	struct bvol_uuid id;
+	char *path;
+	uint32_t encrypted;	/* 1: nobody without a key reads it. */
+	uint32_t keyed;	/* 1: it wants a passphrase or a key file. */
+	uint32_t chunk_size;	/* In bytes. */
+	char *compression;
+	uint64_t backups;
+	uint64_t packs;
+	uint64_t bytes;	/* Of all packs. */
+	uint64_t writers;	/* That are at work, or died and were not cleared. */
+	uint64_t created_at;
+};
+
+/* One of the keys that open a repository. */
+struct bvol_repository_key {
+	uint64_t has;	/* bit BVOL_A_… of every field that is set */
+	struct bvol_uuid id;
+	char *method;	/* none, passphrase or key-file. */
+	char *label;
+};
+
+/* What a run over a repository has done and found. */
+struct bvol_repository_report {
+	uint64_t has;	/* bit BVOL_A_… of every field that is set */
+	uint64_t packs;
+	uint64_t chunks;
+	uint64_t bytes;
+	uint64_t deleted_packs;
+	uint64_t freed;	/* Bytes. */
+	uint64_t copied;	/* Bytes out of packs that were mostly dead. */
+	uint64_t fenced;	/* Writers that were taken for dead. */
+	uint64_t waiting;	/* Writers for whose end the deleting waits. */
+	uint64_t backups;
+	uint64_t hit_backups;	/* That can't be restored wholly. */
+	uint64_t damaged;	/* Chunks and other objects. */
+	uint64_t indexed;	/* Packs whose index was lost and made again. */
+	char **damages;	/* A sentence for each. */
+	uint64_t written;	/* Bytes. */
+	uint64_t equal;	/* Bytes that were there already. */
+	uint64_t zeroed;	/* Bytes. */
+};
+
 /* Arguments of a call. Each verb takes the ones that its page names and refuses the others. */
 struct bvol_request {
 	uint64_t has;	/* bit BVOL_A_… of every field that is set */
@@ -355,6 +428,10 @@ extern const struct bvol_type bvol_type_group_snapshot;
 extern const struct bvol_type bvol_type_job;
 extern const struct bvol_type bvol_type_quota;
 extern const struct bvol_type bvol_type_difference;
+extern const struct bvol_type bvol_type_backup;
+extern const struct bvol_type bvol_type_repository;
+extern const struct bvol_type bvol_type_repository_key;
+extern const struct bvol_type bvol_type_repository_report;
 extern const struct bvol_type bvol_type_request;
 extern const struct bvol_type bvol_type_response;
 

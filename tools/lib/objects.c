@@ -641,6 +641,132 @@ const struct bvol_type bvol_type_difference = {
 	"difference", sizeof(struct bvol_difference), difference_fields, 6,
 };
 
+static const struct bvol_field backup_fields[] = {
+	{ .name = "id", .attr = BVOL_A_BACKUP_ID,
+	  .kind = BVOL_UUID, .offset = offsetof(struct bvol_backup, id) },
+	{ .name = "name", .attr = BVOL_A_BACKUP_NAME,
+	  .kind = BVOL_STRING, .offset = offsetof(struct bvol_backup, name) },
+	{ .name = "size", .attr = BVOL_A_BACKUP_SIZE,
+	  .kind = BVOL_U64, .offset = offsetof(struct bvol_backup, size) },
+	{ .name = "volume_id", .attr = BVOL_A_BACKUP_VOLUME_ID,
+	  .kind = BVOL_STRING, .offset = offsetof(struct bvol_backup, volume_id) },
+	{ .name = "volume_name", .attr = BVOL_A_BACKUP_VOLUME_NAME,
+	  .kind = BVOL_STRING, .offset = offsetof(struct bvol_backup, volume_name) },
+	{ .name = "project", .attr = BVOL_A_BACKUP_PROJECT,
+	  .kind = BVOL_STRING, .offset = offsetof(struct bvol_backup, project) },
+	{ .name = "parent_id", .attr = BVOL_A_BACKUP_PARENT_ID,
+	  .kind = BVOL_UUID, .offset = offsetof(struct bvol_backup, parent_id) },
+	{ .name = "is_incremental", .attr = BVOL_A_BACKUP_IS_INCREMENTAL,
+	  .kind = BVOL_U32, .offset = offsetof(struct bvol_backup, is_incremental) },
+	{ .name = "has_dependent_backups", .attr = BVOL_A_BACKUP_HAS_DEPENDENT_BACKUPS,
+	  .kind = BVOL_U32, .offset = offsetof(struct bvol_backup, has_dependent_backups) },
+	{ .name = "chunk_size", .attr = BVOL_A_BACKUP_CHUNK_SIZE,
+	  .kind = BVOL_U32, .offset = offsetof(struct bvol_backup, chunk_size) },
+	{ .name = "chunks", .attr = BVOL_A_BACKUP_CHUNKS,
+	  .kind = BVOL_U64, .offset = offsetof(struct bvol_backup, chunks) },
+	{ .name = "zero_chunks", .attr = BVOL_A_BACKUP_ZERO_CHUNKS,
+	  .kind = BVOL_U64, .offset = offsetof(struct bvol_backup, zero_chunks) },
+	{ .name = "same_chunks", .attr = BVOL_A_BACKUP_SAME_CHUNKS,
+	  .kind = BVOL_U64, .offset = offsetof(struct bvol_backup, same_chunks) },
+	{ .name = "stored_chunks", .attr = BVOL_A_BACKUP_STORED_CHUNKS,
+	  .kind = BVOL_U64, .offset = offsetof(struct bvol_backup, stored_chunks) },
+	{ .name = "patched_chunks", .attr = BVOL_A_BACKUP_PATCHED_CHUNKS,
+	  .kind = BVOL_U64, .offset = offsetof(struct bvol_backup, patched_chunks) },
+	{ .name = "added", .attr = BVOL_A_BACKUP_ADDED,
+	  .kind = BVOL_U64, .offset = offsetof(struct bvol_backup, added) },
+	{ .name = "data_at", .attr = BVOL_A_BACKUP_DATA_AT,
+	  .kind = BVOL_TIME, .offset = offsetof(struct bvol_backup, data_at) },
+	{ .name = "created_at", .attr = BVOL_A_BACKUP_CREATED_AT,
+	  .kind = BVOL_TIME, .offset = offsetof(struct bvol_backup, created_at) },
+	{ .name = "map", .attr = BVOL_A_BACKUP_MAP,
+	  .kind = BVOL_LIST, .offset = offsetof(struct bvol_backup, map) },
+};
+
+const struct bvol_type bvol_type_backup = {
+	"backup", sizeof(struct bvol_backup), backup_fields, 19,
+};
+
+static const struct bvol_field repository_fields[] = {
+	{ .name = "id", .attr = BVOL_A_REPOSITORY_ID,
+	  .kind = BVOL_UUID, .offset = offsetof(struct bvol_repository, id) },
+	{ .name = "path", .attr = BVOL_A_REPOSITORY_PATH,
+	  .kind = BVOL_STRING, .offset = offsetof(struct bvol_repository, path) },
+	{ .name = "encrypted", .attr = BVOL_A_REPOSITORY_ENCRYPTED,
+	  .kind = BVOL_U32, .offset = offsetof(struct bvol_repository, encrypted) },
+	{ .name = "keyed", .attr = BVOL_A_REPOSITORY_KEYED,
+	  .kind = BVOL_U32, .offset = offsetof(struct bvol_repository, keyed) },
+	{ .name = "chunk_size", .attr = BVOL_A_REPOSITORY_CHUNK_SIZE,
+	  .kind = BVOL_U32, .offset = offsetof(struct bvol_repository, chunk_size) },
+	{ .name = "compression", .attr = BVOL_A_REPOSITORY_COMPRESSION,
+	  .kind = BVOL_STRING, .offset = offsetof(struct bvol_repository, compression) },
+	{ .name = "backups", .attr = BVOL_A_REPOSITORY_BACKUPS,
+	  .kind = BVOL_U64, .offset = offsetof(struct bvol_repository, backups) },
+	{ .name = "packs", .attr = BVOL_A_REPOSITORY_PACKS,
+	  .kind = BVOL_U64, .offset = offsetof(struct bvol_repository, packs) },
+	{ .name = "bytes", .attr = BVOL_A_REPOSITORY_BYTES,
+	  .kind = BVOL_U64, .offset = offsetof(struct bvol_repository, bytes) },
+	{ .name = "writers", .attr = BVOL_A_REPOSITORY_WRITERS,
+	  .kind = BVOL_U64, .offset = offsetof(struct bvol_repository, writers) },
+	{ .name = "created_at", .attr = BVOL_A_REPOSITORY_CREATED_AT,
+	  .kind = BVOL_TIME, .offset = offsetof(struct bvol_repository, created_at) },
+};
+
+const struct bvol_type bvol_type_repository = {
+	"repository", sizeof(struct bvol_repository), repository_fields, 11,
+};
+
+static const struct bvol_field repository_key_fields[] = {
+	{ .name = "id", .attr = BVOL_A_REPOSITORY_KEY_ID,
+	  .kind = BVOL_UUID, .offset = offsetof(struct bvol_repository_key, id) },
+	{ .name = "method", .attr = BVOL_A_REPOSITORY_KEY_METHOD,
+	  .kind = BVOL_STRING, .offset = offsetof(struct bvol_repository_key, method) },
+	{ .name = "label", .attr = BVOL_A_REPOSITORY_KEY_LABEL,
+	  .kind = BVOL_STRING, .offset = offsetof(struct bvol_repository_key, label) },
+};
+
+const struct bvol_type bvol_type_repository_key = {
+	"repository-key", sizeof(struct bvol_repository_key), repository_key_fields, 3,
+};
+
+static const struct bvol_field repository_report_fields[] = {
+	{ .name = "packs", .attr = BVOL_A_REPOSITORY_REPORT_PACKS,
+	  .kind = BVOL_U64, .offset = offsetof(struct bvol_repository_report, packs) },
+	{ .name = "chunks", .attr = BVOL_A_REPOSITORY_REPORT_CHUNKS,
+	  .kind = BVOL_U64, .offset = offsetof(struct bvol_repository_report, chunks) },
+	{ .name = "bytes", .attr = BVOL_A_REPOSITORY_REPORT_BYTES,
+	  .kind = BVOL_U64, .offset = offsetof(struct bvol_repository_report, bytes) },
+	{ .name = "deleted_packs", .attr = BVOL_A_REPOSITORY_REPORT_DELETED_PACKS,
+	  .kind = BVOL_U64, .offset = offsetof(struct bvol_repository_report, deleted_packs) },
+	{ .name = "freed", .attr = BVOL_A_REPOSITORY_REPORT_FREED,
+	  .kind = BVOL_U64, .offset = offsetof(struct bvol_repository_report, freed) },
+	{ .name = "copied", .attr = BVOL_A_REPOSITORY_REPORT_COPIED,
+	  .kind = BVOL_U64, .offset = offsetof(struct bvol_repository_report, copied) },
+	{ .name = "fenced", .attr = BVOL_A_REPOSITORY_REPORT_FENCED,
+	  .kind = BVOL_U64, .offset = offsetof(struct bvol_repository_report, fenced) },
+	{ .name = "waiting", .attr = BVOL_A_REPOSITORY_REPORT_WAITING,
+	  .kind = BVOL_U64, .offset = offsetof(struct bvol_repository_report, waiting) },
+	{ .name = "backups", .attr = BVOL_A_REPOSITORY_REPORT_BACKUPS,
+	  .kind = BVOL_U64, .offset = offsetof(struct bvol_repository_report, backups) },
+	{ .name = "hit_backups", .attr = BVOL_A_REPOSITORY_REPORT_HIT_BACKUPS,
+	  .kind = BVOL_U64, .offset = offsetof(struct bvol_repository_report, hit_backups) },
+	{ .name = "damaged", .attr = BVOL_A_REPOSITORY_REPORT_DAMAGED,
+	  .kind = BVOL_U64, .offset = offsetof(struct bvol_repository_report, damaged) },
+	{ .name = "indexed", .attr = BVOL_A_REPOSITORY_REPORT_INDEXED,
+	  .kind = BVOL_U64, .offset = offsetof(struct bvol_repository_report, indexed) },
+	{ .name = "damages", .attr = BVOL_A_REPOSITORY_REPORT_DAMAGES,
+	  .kind = BVOL_LIST, .offset = offsetof(struct bvol_repository_report, damages) },
+	{ .name = "written", .attr = BVOL_A_REPOSITORY_REPORT_WRITTEN,
+	  .kind = BVOL_U64, .offset = offsetof(struct bvol_repository_report, written) },
+	{ .name = "equal", .attr = BVOL_A_REPOSITORY_REPORT_EQUAL,
+	  .kind = BVOL_U64, .offset = offsetof(struct bvol_repository_report, equal) },
+	{ .name = "zeroed", .attr = BVOL_A_REPOSITORY_REPORT_ZEROED,
+	  .kind = BVOL_U64, .offset = offsetof(struct bvol_repository_report, zeroed) },
+};
+
+const struct bvol_type bvol_type_repository_report = {
+	"repository-report", sizeof(struct bvol_repository_report), repository_report_fields, 16,
+};
+
 static const struct bvol_field request_fields[] = {
 	{ .name = "ref", .attr = BVOL_A_REQUEST_REF,
 	  .kind = BVOL_STRING, .offset = offsetof(struct bvol_request, ref) },
