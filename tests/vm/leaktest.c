@@ -5,12 +5,14 @@
  *	leaktest fill DEVICE MODEL OFFSET LENGTH PROJECT VOLUME GENERATION [FREED]
  *	leaktest discard DEVICE MODEL OFFSET LENGTH FREED
  *	leaktest compare DEVICE MODEL
+ *	leaktest busy DEVICE END BLOCKS
  *	leaktest scan DISK METADATA START [FREED]
  *
  * A mark has 16 bytes and is repeated from OFFSET on, as bytes of a device that
  * is filled with it from 0 on: offsets and lengths are any number of bytes.
  * MODEL is a file that has what DEVICE should have; discard takes the whole
- * chunks of its range. Into FREED go the marks that the chunks of the range had
+ * chunks of its range. busy writes and reads back blocks of 4 KiB among the first
+ * BLOCKS until there is a file END, then reads all of them. Into FREED go the marks that the chunks of the range had
  * before: a kernel that gives them back without a wipe is no fault then.
  *
  * scan looks at the whole disk, on which the pool's data begin at START (bytes),
@@ -35,6 +37,7 @@
 #define CHUNK	(UINT64_C(64) << 10)
 #define BUFFER	(UINT64_C(1) << 20)
 #define MAGIC	UINT32_C(0x6b72616d)
+#define BLOCK	4096
 #define SHOWN	8
 
 struct mark {
@@ -210,6 +213,53 @@ static int compare(char **argv, int argc)
 	return n || offset != size;
 }
 
+/* A block that says which one it is, and how often it was written: 0 is not at all. */
+static void make_block(uint8_t *block, uint64_t number, uint32_t generation)
+{
+	struct mark m = { MAGIC, (uint32_t)number, generation, 0 };
+
+	m.check = check_of(&m);
+	for (size_t i = 0; i < BLOCK; i += sizeof(m))
+		memcpy(block + i, &m, sizeof(m));
+	if (!generation)
+		memset(block, 0, BLOCK);
+}
+
+static bool block_holds(int device, uint64_t number, uint32_t generation)
+{
+	make_block(buffer + BLOCK, number, generation);
+	if (pread(device, buffer, BLOCK, (off_t)(number * BLOCK)) == BLOCK &&
+	    !memcmp(buffer, buffer + BLOCK, BLOCK))
+		return true;
+	printf("block %" PRIu64 " is not what was written as its %" PRIu32 "th\n", number, generation);
+	return false;
+}
+
+static int busy(char **argv, int argc)
+{
+	int device = open_or_die(argv[0], O_RDWR | O_DIRECT);
+	uint64_t blocks = strtoull(argv[2], NULL, 10), n, rounds;
+	uint32_t *written = calloc(blocks, sizeof(*written));
+
+	if (!written)
+		die("memory");
+	for (rounds = 0; rounds < blocks || access(argv[1], F_OK); rounds++) {
+		/* All of them once, so that the volume is mapped from then on. */
+		n = rounds < blocks ? rounds : (uint64_t)rand() % blocks;
+		make_block(buffer, n, ++written[n]);
+		if (pwrite(device, buffer, BLOCK, (off_t)(n * BLOCK)) != BLOCK)
+			die(argv[0]);
+		n = (uint64_t)rand() % blocks;
+		if (written[n] && !block_holds(device, n, written[n]))
+			return 1;
+	}
+	for (n = 0; n < blocks; n++)
+		if (!block_holds(device, n, written[n]))
+			return 1;
+	printf("# %" PRIu64 " writes\n", rounds);
+	return 0;
+}
+
 static int add_used(uint64_t begin, uint64_t length, uint32_t count, void *data)
 {
 	bits_set_run(data, begin, length);
@@ -284,7 +334,7 @@ int main(int argc, char **argv)
 		int (*run)(char **argv, int argc);
 	} verbs[] = {
 		{ "fill", 7, 8, fill }, { "discard", 5, 5, discard }, { "compare", 2, 2, compare },
-		{ "scan", 3, 4, scan },
+		{ "busy", 3, 3, busy }, { "scan", 3, 4, scan },
 	};
 
 	buffer = aligned_alloc(4096, BUFFER);

@@ -9,55 +9,10 @@
 # bytes are left. Sizes are no multiple of a chunk.
 #
 # shellcheck disable=SC2317,SC2329 # functions are called by their names
-# shellcheck source-path=SCRIPTDIR source=lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source-path=SCRIPTDIR source=wipelib.sh
+. "$(dirname "$0")/wipelib.sh"
 
-declare -A node
-
-# marked OWNER MIB - so many MiB of lines of 64 bytes with the owner's name.
-marked() {
-	yes "$(printf %-63s "bvol-marker-$1-")" | head -c $(($2 << 20))
-}
-
-# fill VOLUME OWNER OFFSET MIB - write marked lines there, past the page cache.
-fill() {
-	marked "$2" "$4" >"$scratch/mark"
-	dd if="$scratch/mark" of="${node[$1]}" bs=1M seek="$3" oflag=direct conv=notrunc status=none
-}
-
-# left OWNER - how many of the owner's lines the raw disk has.
-left() {
-	sync
-	echo 3 >/proc/sys/vm/drop_caches
-	LC_ALL=C grep -acF "bvol-marker-$1-" /dev/vda
-}
-
-gone() {
-	local n
-	n=$(left "$1")
-	[ "$n" = 0 ] || { echo "$n lines of $1 are left" && false; }
-}
-
-# whole VOLUME OWNER OFFSET MIB - the lines are there as they were written.
-whole() {
-	marked "$2" "$4" >"$scratch/mark"
-	holds "${node[$1]}" "$3" "$scratch/mark"
-}
-
-# make NAME SIZE OPTION... - a volume and its block device.
-make() {
-	bvolctl volume create "$1" --size "$2" "${@:3}" >/dev/null && node[$1]=$(device_of "$1")
-}
-
-# The pool's data in use, in bytes.
-used() {
-	bvolctl pool show p --json | get .data_used
-}
-
-clean() {
-	settled && same && ! dmsetup ls | grep -- -window &&
-		dmsetup status --target thin-pool | grep -Eq '/[0-9]+ [0-9]+/[0-9]+ - rw'
-}
+leaktest=${BVOL_BUILD:-$(dirname "$0")/../../build}/tests/vm/leaktest
 
 test_plain() {
 	need "a volume" make v 65537K
@@ -158,87 +113,87 @@ test_kill() {
 	check "the neighbour has all of his" whole n bob 0 40
 }
 
-# pool_is FIELD VALUE
-pool_is() {
-	[ "$(bvolctl pool show p --json | jq -r ".$1")" = "$2" ]
+# busy VOLUME BLOCKS - a writer that reads back what it wrote, in the background.
+busy() {
+	"$leaktest" busy "${node[$1]}" "$scratch/end" "$2" >"$scratch/busy.$1" 2>&1 &
+	writers[$1]=$!
 }
 
-# Only where no volume has a block device nothing can have been given back since.
-test_state() {
-	check "a new pool is not scrubbed" pool_is scrub unscrubbed
-	check "and never was" pool_is scrubbed_at null
-	check "it is scrubbed" bvolctl pool scrub p
-	check "and is, as nobody can have written since" pool_is scrub scrubbed
-	need "a volume" bvolctl volume create v --size 16M
-	check "still, as it was wiped" eval 'bvolctl volume delete v && pool_is scrub scrubbed'
-	need "a volume" bvolctl volume create v --size 16M
-	check "not with one that was not" eval 'bvolctl volume delete v --wipe none && pool_is scrub unscrubbed'
-	check "it is scrubbed" bvolctl pool scrub p --wipe random --verify
-	need "a volume with a block device" make v 16M
-	check "which may write and discard" pool_is scrub unscrubbed
-	check "it goes" bvolctl volume delete v
-	check "a scrub overwrites, nothing else" expect_fail 1 "zero or random" bvolctl pool scrub p --wipe discard
+# no_growth COMMAND... - the pool has at no time more chunks in use than before.
+no_growth() {
+	local sampler status=0 words
+	rm -f "$scratch/still"
+	while [ ! -e "$scratch/still" ]; do
+		dmsetup status --target thin-pool
+	done >"$scratch/samples" &
+	sampler=$!
+	wait_for 10 test -s "$scratch/samples"
+	"$@" || status=$?
+	touch "$scratch/still"
+	wait "$sampler"
+	while read -ra words; do
+		echo "${words[6]%/*}"
+	done <"$scratch/samples" >"$scratch/used"
+	[ "$(sort -n "$scratch/used" | tail -n 1)" = "$(head -n 1 "$scratch/used")" ] ||
+		{ sort -n "$scratch/used" | uniq -c && return 1; }
+	return "$status"
 }
 
-# overwritten VOLUME OLD NEW MIB - what the volume held before a snapshot lies about in the pool.
-overwritten() {
-	fill "$1" "$2" 0 "$4"
-	need "a snapshot" bvolctl snapshot create "$1" s
-	need "that goes" bvolctl snapshot delete s
-	fill "$1" "$3" 0 "$4"
-	check "what was overwritten is on the disk" fails gone "$2"
-}
-
-test_scrub() {
-	local before writer i
-	need "a volume" make v 64M
-	overwritten v trent ursula 64
-	before=$(used)
-	check "the pool is scrubbed" bvolctl pool scrub p
-	check "now it is gone" gone trent
-	check "the volume has all of his" whole v ursula 0 64
-	check "the neighbour too" whole n bob 0 40
-	check "nothing is left of the scrub" clean
-	check "and the pool as full as before" test "$(used)" = "$before"
-	overwritten v victor walter 64
-	(marked xavier 64 | dd of="${node[v]}" bs=64K oflag=direct iflag=fullblock conv=notrunc status=none) &
-	writer=$!
-	check "it is scrubbed under a writer" bvolctl pool scrub p
-	wait "$writer"
-	check "what was free is gone" gone victor
-	check "the writer's bytes are there" whole v xavier 0 64
-	for i in 1 2 3; do
-		overwritten v "yvonne$i" "zoe$i" 32
-		bvolctl pool scrub p --no-wait >/dev/null
-		check "one at a time" refused_or_done "being scrubbed" bvolctl pool scrub p --no-wait
-		nap 0.$((i * 3))
-		bvold_kill
-		need "bvold starts" bvold_start
-		check "the scrub is finished (round $i)" wait_for 60 settled
-		check "nothing is left of what was overwritten" gone "yvonne$i"
-		check "nor of the scrub" clean
-		check "the volume has all of his" whole v "zoe$i" 0 32
+# Everybody beside a volume writes and verifies all the while: one that has nothing in common with it, its
+# origin, and two clones of the same snapshot.
+test_neighbours() {
+	local -A writers=()
+	local name
+	need "an origin" make o 24M
+	fill o alice 0 24
+	need "a snapshot" bvolctl snapshot create o s
+	for name in c d e; do
+		need "a clone" make "$name" 24M --snapshot s
+		fill "$name" "clone-$name" 8 4
 	done
-	check "the neighbour has all of his" whole n bob 0 40
-	check "the volume goes" bvolctl volume delete v
+	need "a stranger" make t 16M
+	fill t tess 0 16
+	need "another one" make u 24M
+	fill u uma 0 24
+	check "a delete takes no space" no_growth bvolctl volume delete u
+	check "nor does that of a clone" no_growth bvolctl volume delete e
+	for name in o c d t; do
+		busy "$name" 4096
+	done
+	need "a victim" make u 24M
+	fill u victor 0 24
+	check "a clone is deleted beside them" delete_busy d
+	check "a stranger" bvolctl volume delete u
+	check "the snapshot" bvolctl snapshot delete s
+	touch "$scratch/end"
+	for name in o c t; do
+		check "no block of $name has changed meanwhile" verified "$name"
+	done
+	check "what the deleted ones had is gone" eval 'gone victor && gone clone-d && gone clone-e'
+	check "nothing is left of the wipes" clean
+	for name in o c t; do
+		check "it goes" bvolctl volume delete "$name"
+	done
 }
 
-# It is refused with this sentence, unless the first one was faster.
-refused_or_done() {
-	local part=$1
-	shift
-	"$@" >"$scratch/out" 2>&1 || grep -qF "$part" "$scratch/out"
+# Its own writer ends first, or its block device could not go.
+delete_busy() {
+	nap 1
+	kill "${writers[$1]}" && { wait "${writers[$1]}" || :; } && bvolctl volume delete "$1"
+}
+
+verified() {
+	wait "${writers[$1]}" || { cat "$scratch/busy.$1" && false; }
 }
 
 need "bvold starts" bvold_start
 need "a pool" bvolctl pool create p /dev/vda
-test_state
 test_plain
 test_history
 test_shared
 test_revert
 test_writer
 test_kill
-test_scrub
+test_neighbours
 check "SIGTERM ends bvold" bvold_stop
 finish
