@@ -5,7 +5,7 @@
 #	make			build all into build/
 #	make check		everything that can be tested, in VMs with real kernels
 #	make demo		the main job, told step by step, in a VM
-#	make bench		the figures, against the peers
+#	make bench		the figures, against the peers; ONLY="MEASURE..." some of them
 #	make install		programs, library, unit and man pages under $(DESTDIR)$(PREFIX)
 #
 # check, demo and bench install what they need when run as root on Debian 12.
@@ -45,7 +45,7 @@ demo:
 bench:
 	@tests/deps build vm bench
 	@$(MAKE) --no-print-directory -s all
-	@tests/bench/run
+	@tests/bench/run $(ONLY)
 
 install: user
 	DESTDIR=$(DESTDIR) meson install -C $(BUILD) --no-rebuild

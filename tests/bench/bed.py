@@ -53,8 +53,8 @@ def timed(*argv, stdin="/dev/null"):
     return (end - begin) / 1e6
 
 
-def alternate(rounds, *sides):
-    """Medians of each side's times in ms: after a round that warms up, they take turns."""
+def take_turns(rounds, *sides):
+    """Each side's times, a list for each, after a round that warms up; the order changes every time."""
     times = [[] for _ in sides]
     for turn in range(rounds + 1):
         order = list(range(len(sides)))
@@ -66,7 +66,12 @@ def alternate(rounds, *sides):
                 times[i].append(ms)
     for i, one in enumerate(times):
         note(f"side {i}: " + " ".join(f"{ms:.1f}" for ms in one))
-    return [statistics.median(one) for one in times]
+    return times
+
+
+def alternate(rounds, *sides):
+    """Medians of the times of sides that take turns."""
+    return [statistics.median(one) for one in take_turns(rounds, *sides)]
 
 
 def note(text):

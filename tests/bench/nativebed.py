@@ -121,9 +121,9 @@ def fio(path, size, block, depth):
                 "--output-format=json", seconds=seconds)
 
 
-def at_least(name, ours, peer, goal, unit="s", precision=2):
+def at_least(name, ours, peer, goal, unit="s", precision=2, ratio=None):
     """Times, or anything of which less is better: how many times less than the peer's (None: told only)."""
-    ratio = peer / ours
+    ratio = ratio or peer / ours
     return {"name": name, "ours": f"{ours:.{precision}f} {unit}", "peer": f"{peer:.{precision}f} {unit}",
             "ratio": f"{ratio:.2f}x", "goal": f">= {goal}x" if goal else "",
             "met": ratio >= goal if goal else None}
