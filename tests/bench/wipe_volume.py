@@ -49,10 +49,10 @@ def full(_turn):
 
 def used():
     """Chunks in use in our pool."""
-    text = subprocess.run([bed.path_of("dmsetup"), "status", "--target", "thin-pool"],
-                          stdout=subprocess.PIPE, check=True).stdout.decode()
-    return next(int(line.split()[6].split("/")[0]) for line in text.splitlines()
-                if line.startswith("bvol-"))
+    name = os.path.basename(glob.glob("/dev/mapper/bvol-*-pool")[0])
+    text = subprocess.run([bed.path_of("dmsetup"), "status", name], stdout=subprocess.PIPE,
+                          check=True).stdout.decode()
+    return int(text.split()[5].split("/")[0])
 
 
 class Growth:
