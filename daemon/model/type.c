@@ -99,6 +99,14 @@ int type_check_spec(const char *spec, struct err *e)
 	return check_known(spec, e);
 }
 
+int type_check_description(const char *text, struct err *e)
+{
+	return is_value(text) ? 0 :
+	       err_set(e, -EILSEQ,
+		       "a description has at most %d bytes of UTF-8 without control characters",
+		       PART_MAX);
+}
+
 const char *type_spec(const struct bvol_volume_type *type, const char *key)
 {
 	for (char **spec = type ? type->extra_specs : NULL; spec && *spec; spec++)

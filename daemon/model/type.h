@@ -22,6 +22,8 @@
 
 /* 0 when it is KEY=VALUE with a key and a value that a type can have. -EINVAL, -EILSEQ */
 int type_check_spec(const char *spec, struct err *e);
+/* 0 when a type can have it. -EILSEQ */
+int type_check_description(const char *text, struct err *e);
 /* Have both the same key? Each may also be a key alone. */
 bool type_same_key(const char *a, const char *b);
 

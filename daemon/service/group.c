@@ -103,6 +103,16 @@ static int check_join(struct call *call, const struct bvol_group *group,
 	return r;
 }
 
+/* The reason of an error is written anew, so it may not be the volume's own. */
+static int write_member(struct call *call, struct bvol_volume *volume)
+{
+	_cleanup_free_ char *error = volume->error ? strdup(volume->error) : NULL;
+
+	if (volume->error && !error)
+		return -ENOMEM;
+	return change_volume(&call->service->change, volume, volume->status, error, &call->err);
+}
+
 static int join(struct call *call, const struct bvol_group *group, struct bvol_volume *volume)
 {
 	int r = check_join(call, group, volume);
@@ -110,8 +120,7 @@ static int join(struct call *call, const struct bvol_group *group, struct bvol_v
 	if (r < 0)
 		return r;
 	codec_set(volume, BVOL_A_VOLUME_GROUP_ID, group_id, group->id);
-	return change_volume(&call->service->change, volume, volume->status, volume->error,
-			     &call->err);
+	return write_member(call, volume);
 }
 
 static int leave(struct call *call, const struct bvol_group *group, struct bvol_volume *volume)
@@ -121,8 +130,7 @@ static int leave(struct call *call, const struct bvol_group *group, struct bvol_
 		return err_set(&call->err, -ENOENT, "volume %s is no member of group %s",
 			       volume->name, group->name);
 	volume->has &= ~BVOL_BIT(BVOL_A_VOLUME_GROUP_ID);
-	return change_volume(&call->service->change, volume, volume->status, volume->error,
-			     &call->err);
+	return write_member(call, volume);
 }
 
 /* In a transaction: what move does, to each volume of the request. */

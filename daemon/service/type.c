@@ -111,7 +111,7 @@ static int put_fields(struct call *call, struct bvol_volume_type *type)
 	if (!r && rq->name)
 		r = codec_set_string(&bvol_type_volume_type, type, BVOL_A_VOLUME_TYPE_NAME, rq->name);
 	if (!r && rq->description)
-		r = str_check_name("description", rq->description, &call->err);
+		r = type_check_description(rq->description, &call->err);
 	if (!r && rq->description)
 		r = codec_set_string(&bvol_type_volume_type, type, BVOL_A_VOLUME_TYPE_DESCRIPTION,
 				     rq->description);

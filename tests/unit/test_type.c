@@ -53,6 +53,17 @@ static void checked(void **state)
 	}
 }
 
+static void described(void **state)
+{
+	struct err e = { 0 };
+
+	assert_int_equal(type_check_description("Größe / 漢字", &e), 0);
+	assert_int_equal(type_check_description("two\nlines", &e), -EILSEQ);
+	err_clear(&e);
+	long_key[256] = 'k';
+	assert_int_equal(type_check_description(long_key, &e), -EILSEQ);
+}
+
 static void read_back(void **state)
 {
 	char *specs[] = { "a=1", "bvol:wipe=random", "bvol:verify=true", "b=x=y", NULL };
@@ -83,6 +94,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(checked),
+		cmocka_unit_test(described),
 		cmocka_unit_test(read_back),
 		cmocka_unit_test(keys),
 	};

@@ -68,6 +68,26 @@ test_names() {
 	check "so is the long one" bvolctl volume delete "$long"
 }
 
+test_groups_and_types() {
+	refuse "/" bvolctl group create a/b
+	refuse "control" bvolctl group create $'a\nb'
+	refuse '"nosuch"' bvolctl group create g --volume nosuch
+	refuse "already" bvolctl group create g --volume v1 --volume v1
+	refuse "255" bvolctl type create "x$long"
+	refuse "control" bvolctl type create t --description $'a\x1b[31m'
+	refuse "control" bvolctl type create t --property $'k=a\nb=c'
+	refuse "KEY=VALUE" bvolctl type create t --property k
+	refuse "255" bvolctl type create t --property "k=x$long"
+	refuse '"nosuch"' bvolctl volume create v3 --size 64M --type nosuch
+	refuse '"nosuch"' bvolctl volume create v3 --size 64M --group nosuch
+	misuse "something to set" bvolctl type set t
+	misuse --volume bvolctl group add g
+	check "a group" bvolctl group create g --volume v2
+	refuse "255" bvolctl group snapshot g "$long"
+	refuse '"nosuch"' bvolctl group snapshot nosuch m
+	check "goes" bvolctl group delete g
+}
+
 test_sizes() {
 	local size
 	for size in 0 0G -1 -1G 1.5G 1,5G 9223372036854775808 18446744073709551616 9999999999999999999999 \
@@ -357,6 +377,7 @@ test_no_module() {
 test_setup
 test_usage
 test_names
+test_groups_and_types
 test_sizes
 test_unknown
 test_ambiguous

@@ -23,7 +23,7 @@ mib=$((1 << 20))
 deaths=0
 
 # The steps of a life, each a request of its own.
-steps=(clone extend snapshot revert export unexport unsnapshot delete pool unpool)
+steps=(clone extend snapshot revert export unexport unsnapshot copy moment unmoment uncopy delete pool unpool)
 declare -A request=(
 	[clone]="volume create c --snapshot keep"
 	[extend]="volume extend c --size 96M"
@@ -32,6 +32,10 @@ declare -A request=(
 	[export]="export create c --initiator $initiator"
 	[unexport]="export delete c"
 	[unsnapshot]="snapshot delete x"
+	[copy]="volume create d --volume c"
+	[moment]="group snapshot g m"
+	[unmoment]="group snapshot-delete m"
+	[uncopy]="volume delete d"
 	[delete]="volume delete c"
 	[pool]="pool create third /dev/vdc"
 	[unpool]="pool delete third"
@@ -71,6 +75,18 @@ unexported() {
 	! bvolctl export show c >/dev/null 2>&1 && ! compgen -G "/sys/kernel/config/target/iscsi/iqn.*"
 }
 
+# whole, no_moment - the group snapshot has both of its snapshots, or there is none.
+whole() {
+	local answer
+	answer=$(bvolctl group snapshot-show m 2>/dev/null) &&
+		[[ $answer == *"status: available"* && $answer == *"snapshots: "*,* ]]
+}
+
+no_moment() {
+	local answer
+	! answer=$(bvolctl group snapshot-show m 2>&1) && [[ $answer == *"there is no group snapshot"* ]]
+}
+
 # finished STEP, untouched STEP - the step is done wholly, or not at all.
 finished() {
 	case $1 in
@@ -81,6 +97,10 @@ finished() {
 	export) exported ;;
 	unexport) unexported ;;
 	unsnapshot) none snapshot x ;;
+	copy) has volume d "status: available" ;;
+	moment) whole ;;
+	unmoment) no_moment ;;
+	uncopy) none volume d ;;
 	delete) none volume c ;;
 	pool) has pool third "status: available" ;;
 	unpool) none pool third ;;
@@ -96,6 +116,10 @@ untouched() {
 	export) unexported ;;
 	unexport) exported ;;
 	unsnapshot) has snapshot x "status: available" ;;
+	copy) none volume d ;;
+	moment) no_moment ;;
+	unmoment) whole ;;
+	uncopy) has volume d "status: available" ;;
 	delete) volume_c 96 "$scratch/a" ;;
 	pool) none pool third ;;
 	unpool) has pool third "status: available" ;;
@@ -298,6 +322,8 @@ test_setup() {
 	dd if="$scratch/a" of="$base" bs=1M oflag=direct status=none
 	need "a snapshot" bvolctl snapshot create base keep
 	dd if="$scratch/b" of="$base" bs=1M oflag=direct status=none
+	need "a volume beside it" bvolctl volume create side --size 16M --pool first
+	need "a group of both" bvolctl group create g --volume base --volume side
 }
 
 test_setup

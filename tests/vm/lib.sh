@@ -130,7 +130,8 @@ shows() {
 # Everything that the daemon manages and what the kernel has of it.
 state() {
 	local list
-	for list in "pool list" "volume list" "snapshot list" "export list" "quota show"; do
+	for list in "pool list" "volume list" "snapshot list" "export list" "quota show" \
+		"type list" "group list" "group snapshot-list"; do
 		# shellcheck disable=SC2086 # words
 		bvolctl $list --json || return
 	done | grep -vE '"(data|metadata)_used":' # an initiator's writes go on meanwhile
