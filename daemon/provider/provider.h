@@ -10,6 +10,7 @@
 #ifndef BVOL_PROVIDER_H
 #define BVOL_PROVIDER_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -59,6 +60,13 @@ struct provider_copies {
 	struct provider_copy *copy;
 };
 
+/* An action that reads what a device maps; filled in by act, in bytes. */
+struct provider_mapped {
+	struct action action;
+	atomic_bool cancel;	/* may be set from any thread: act comes to an end, with -ECANCELED */
+	uint64_t mapped, exclusive;	/* exclusive: nothing else maps them */
+};
+
 struct provider_check;
 
 struct provider_ops {
@@ -101,6 +109,9 @@ struct provider_ops {
 	int (*copy)(struct store *store, const struct bvol_pool *pool,
 		    const struct provider_copy *copies, size_t n, struct provider_copies **ret,
 		    struct err *e);
+	/* *ret NULL: there is no such device. */
+	int (*mapped)(struct store *store, const struct bvol_pool *pool, const struct bvol_uuid *id,
+		      struct provider_mapped **ret, struct err *e);
 	/* Deactivates first. */
 	int (*destroy)(struct store *store, const struct bvol_pool *pool,
 		       const struct bvol_uuid *id, struct action **ret, struct err *e);

@@ -146,6 +146,14 @@ void usage_forget(struct service *service);
 int usage_init(struct service *service);
 void usage_deinit(struct service *service);
 
+/*
+ * Read what a device maps, then call then, whose result ends the call; with NULL
+ * where that can't be had now. Returns as a verb does.
+ */
+typedef int (*mapped_then)(struct call *call, const struct provider_mapped *mapped);
+int mapped_ask(struct call *call, const struct bvol_uuid *pool_id, const struct bvol_uuid *id,
+	       mapped_then then);
+
 /* Choose a pool for a volume: sched/ over all pools with their numbers. */
 int service_place(struct service *service, uint64_t size, const struct bvol_uuid *pool_id,
 		  char *const *tried, struct bvol_uuid *ret, struct err *e);

@@ -103,6 +103,29 @@ int verb_snapshot_create(struct call *call)
 	return call_commit(call, job, r);
 }
 
+static int find_snapshot(struct call *call, struct bvol_snapshot **ret)
+{
+	return service_find(call->service, &bvol_type_snapshot, call->request->ref, (void **)ret,
+			    &call->err);
+}
+
+/* Whatever happened to it while a worker looked. */
+static int answer_mapped(struct call *call, const struct provider_mapped *mapped)
+{
+	_cleanup_snapshot_ snapshot = NULL;
+	int r = find_snapshot(call, &snapshot);
+
+	if (r < 0)
+		return r;
+	if (mapped) {
+		codec_set(snapshot, BVOL_A_SNAPSHOT_MAPPED, mapped, mapped->mapped);
+		codec_set(snapshot, BVOL_A_SNAPSHOT_EXCLUSIVE, exclusive, mapped->exclusive);
+		codec_set(snapshot, BVOL_A_SNAPSHOT_SHARED, shared,
+			  mapped->mapped - mapped->exclusive);
+	}
+	return answer(call, snapshot);
+}
+
 int verb_snapshot_list(struct call *call)
 {
 	const struct bvol_request *rq = call->request;
@@ -113,8 +136,9 @@ int verb_snapshot_list(struct call *call)
 	int r = 0;
 
 	if (rq->ref) {
-		r = service_find(call->service, &bvol_type_snapshot, rq->ref, (void **)&snapshot,
-				 &call->err);
+		r = find_snapshot(call, &snapshot);
+		if (!r && rq->usage)
+			return mapped_ask(call, &snapshot->pool_id, &snapshot->id, answer_mapped);
 		return r < 0 ? r : answer(call, snapshot);
 	}
 	if (rq->project)
@@ -163,8 +187,7 @@ int verb_snapshot_delete(struct call *call)
 	struct job *job = NULL;
 	int r;
 
-	r = service_find(call->service, &bvol_type_snapshot, call->request->ref, (void **)&snapshot,
-			 &call->err);
+	r = find_snapshot(call, &snapshot);
 	if (!r)
 		r = snapshot_check_free(call, snapshot);
 	if (!r)

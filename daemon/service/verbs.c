@@ -21,8 +21,8 @@ const struct verb service_verbs[] = {
 	  ARG(SIZE) | ARG(POOL) | ARG(SNAPSHOT) | ARG(VOLUME) | ARG(PROJECT) | ARG(GROUP) |
 		ARG(TYPE), RECENT,
 	  verb_volume_create },
-	{ BVOL_VERB_VOLUME_LIST, "volume list", 0, LIST | ARG(REF) | ARG(PROJECT) | ARG(POOL), ANY_AGE,
-	  verb_volume_list },
+	{ BVOL_VERB_VOLUME_LIST, "volume list", 0, LIST | ARG(REF) | ARG(PROJECT) | ARG(POOL) | ARG(USAGE),
+	  ANY_AGE, verb_volume_list },
 	{ BVOL_VERB_VOLUME_DELETE, "volume delete", ARG(REF), WIPE, ANY_AGE, verb_volume_delete },
 	{ BVOL_VERB_VOLUME_EXTEND, "volume extend", ARG(REF) | ARG(SIZE), 0, RECENT,
 	  verb_volume_extend },
@@ -32,7 +32,7 @@ const struct verb service_verbs[] = {
 	{ BVOL_VERB_SNAPSHOT_CREATE, "snapshot create", ARG(VOLUME) | ARG(NAME), 0, RECENT,
 	  verb_snapshot_create },
 	{ BVOL_VERB_SNAPSHOT_LIST, "snapshot list", 0,
-	  LIST | ARG(REF) | ARG(VOLUME) | ARG(PROJECT), ANY_AGE, verb_snapshot_list },
+	  LIST | ARG(REF) | ARG(VOLUME) | ARG(PROJECT) | ARG(USAGE), ANY_AGE, verb_snapshot_list },
 	{ BVOL_VERB_SNAPSHOT_DELETE, "snapshot delete", ARG(REF), WIPE, ANY_AGE, verb_snapshot_delete },
 
 	{ BVOL_VERB_GROUP_CREATE, "group create", ARG(NAME), ARG(MEMBERS) | ARG(PROJECT), ANY_AGE,

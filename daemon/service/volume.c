@@ -334,6 +334,22 @@ int verb_volume_create(struct call *call)
 	return call_commit(call, job, r);
 }
 
+/* Whatever happened to it while a worker looked. */
+static int answer_mapped(struct call *call, const struct provider_mapped *mapped)
+{
+	_cleanup_volume_ volume = NULL;
+	int r = find_volume(call, &volume);
+
+	if (r < 0)
+		return r;
+	if (mapped) {
+		codec_set(volume, BVOL_A_VOLUME_MAPPED, mapped, mapped->mapped);
+		codec_set(volume, BVOL_A_VOLUME_EXCLUSIVE, exclusive, mapped->exclusive);
+		codec_set(volume, BVOL_A_VOLUME_SHARED, shared, mapped->mapped - mapped->exclusive);
+	}
+	return answer(call, volume);
+}
+
 int verb_volume_list(struct call *call)
 {
 	const struct bvol_request *rq = call->request;
@@ -345,6 +361,8 @@ int verb_volume_list(struct call *call)
 
 	if (rq->ref) {
 		r = find_volume(call, &volume);
+		if (!r && rq->usage)
+			return mapped_ask(call, &volume->pool_id, &volume->id, answer_mapped);
 		return r < 0 ? r : answer(call, volume);
 	}
 	if (rq->project)

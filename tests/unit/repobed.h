@@ -4,7 +4,6 @@
 #define BVOL_REPOBED_H
 
 #include "copy/backup.h"
-#include "copy/repo/crypto.h"
 #include "copy/repo/gc.h"
 #include "copy/repo/scrub.h"
 #include "copy/restore.h"

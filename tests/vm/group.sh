@@ -233,6 +233,7 @@ test_hang() {
 	check "its snapshot is accepted" bvolctl group snapshot gh x --no-wait
 	nap 2
 	check "volumes are listed meanwhile" timeout 5 bvolctl volume list
+	check "and shown, without what the disk does not tell" timeout 5 bvolctl volume show o
 	check "the other pool works" timeout 10 bvolctl group snapshot g last
 	check "after some seconds nobody stands still for it" wait_for 20 fails suspended_volumes
 	check "the write waits for its disk alone" kill -0 $job
@@ -314,7 +315,30 @@ test_end() {
 	check "the kernel is as the database wants it" same
 }
 
+# What they map: 2 MiB of four shared with a snapshot, which has 1 MiB that v has written anew since.
+test_mapped() {
+	bvolctl volume create u --size 64M --pool main >/dev/null
+	check "an empty volume maps nothing" shows '.mapped == 0 and .exclusive == 0 and .shared == 0' volume show u
+	fill u 0 "$scratch/1"
+	fill u 8 "$scratch/2"
+	check "what was written is mapped, and its own" shows \
+		".mapped == $((4 * mib)) and .exclusive == $((4 * mib)) and .shared == 0" volume show u
+	bvolctl snapshot create u us >/dev/null
+	check "a snapshot shares it all" shows \
+		".mapped == $((4 * mib)) and .exclusive == 0 and .shared == $((4 * mib))" snapshot show us
+	fill u 8 "$scratch/3"
+	fill u 16 "$scratch/3"
+	check "until the volume is written to" shows \
+		".mapped == $((6 * mib)) and .exclusive == $((4 * mib)) and .shared == $((2 * mib))" volume show u
+	check "then the snapshot has its own" shows \
+		".mapped == $((4 * mib)) and .exclusive == $((2 * mib)) and .shared == $((2 * mib))" snapshot show us
+	check "lists don't look" shows 'map(select(has("mapped"))) == []' volume list
+	bvolctl snapshot delete us >/dev/null
+	check "they go" bvolctl volume delete u
+}
+
 test_setup
+test_mapped
 test_clone
 test_revert
 test_members

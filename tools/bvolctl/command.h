@@ -87,6 +87,7 @@ struct command {
 	enum bvol_verb call;
 	enum bvol_verb list;	/* by which a changed object is read again, 0: it is gone */
 	bool secrets;		/* show them then */
+	bool usage;		/* show what it maps */
 	const struct bvol_type *type;	/* of the objects it prints */
 	const char *columns;	/* of the table, blanks between */
 	/* How they are listed, NULL: by call. */

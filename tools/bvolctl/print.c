@@ -57,7 +57,8 @@ static bool is_size(const struct bvol_field *field)
 {
 	static const char *const names[] = {
 		"size", "chunk_size", "data_total", "data_used", "metadata_total", "metadata_used",
-		"provisioned", "bytes", "added", "freed", "copied", "written", "equal", "zeroed",
+		"provisioned", "mapped", "exclusive", "shared", "bytes", "added", "freed", "copied",
+		"written", "equal", "zeroed",
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)

@@ -84,6 +84,10 @@ int run_show(struct context *ctx)
 
 	if (context_connect(ctx))
 		return EXIT_FAILED;
+	if (ctx->command->usage) {
+		ctx->request.has |= BVOL_BIT(BVOL_A_REQUEST_USAGE);
+		ctx->request.usage = 1;
+	}
 	if (bvol_call(ctx->bvol, ctx->command->call, &ctx->request, ctx->timeout_ms, &response) < 0)
 		return context_fail(ctx);
 	r = print_answer(ctx, response, NULL);

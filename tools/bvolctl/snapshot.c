@@ -40,7 +40,8 @@ const struct command snapshot_commands[] = {
 	{
 		.noun = "snapshot", .verb = "show", .params = ref_params,
 		.help = "everything about a snapshot",
-		.call = BVOL_VERB_SNAPSHOT_LIST, .type = &bvol_type_snapshot, .run = run_show,
+		.call = BVOL_VERB_SNAPSHOT_LIST, .usage = true, .type = &bvol_type_snapshot,
+		.run = run_show,
 	},
 	{
 		.noun = "snapshot", .verb = "delete", .params = delete_params,

@@ -67,7 +67,8 @@ const struct command volume_commands[] = {
 	{
 		.noun = "volume", .verb = "show", .params = ref_params,
 		.help = "everything about a volume",
-		.call = BVOL_VERB_VOLUME_LIST, .type = &bvol_type_volume, .run = run_show,
+		.call = BVOL_VERB_VOLUME_LIST, .usage = true, .type = &bvol_type_volume,
+		.run = run_show,
 	},
 	{
 		.noun = "volume", .verb = "delete", .params = delete_params,

@@ -169,6 +169,9 @@ struct bvol_volume {
 	struct bvol_uuid group_id;	/* Group that it is a member of. */
 	char *type;	/* Name of its type. */
 	struct bvol_uuid volume_type_id;
+	uint64_t mapped;	/* Bytes of the pool that it maps; only where they were asked for and could be read in time. */
+	uint64_t exclusive;	/* Of these, bytes that nothing else maps. */
+	uint64_t shared;	/* Of these, bytes that something else maps too. */
 };
 
 /* A kind of volume, and what that means for those who keep it. */
@@ -196,6 +199,9 @@ struct bvol_snapshot {
 	uint64_t created_at;
 	struct bvol_uuid group_snapshot_id;	/* Group snapshot that it is a part of. */
 	uint64_t pause;	/* For how many nanoseconds the volume's I/O stood still while it was taken; absent when nobody could feel it. */
+	uint64_t mapped;	/* Bytes of the pool that it maps; only where they were asked for and could be read in time. */
+	uint64_t exclusive;	/* Of these, bytes that nothing else maps. */
+	uint64_t shared;	/* Of these, bytes that something else maps too. */
 };
 
 /* Volumes of one pool that are snapshotted at one moment. */
@@ -377,6 +383,7 @@ struct bvol_request {
 	uint32_t private;	/* 1: not for every project. */
 	char **extra_specs;	/* KEY=VALUE each. */
 	char **keys;	/* Extra specs to take away. */
+	uint32_t usage;	/* 1 to read what it maps of its pool. */
 };
 
 /* Answer to a call, either an error with its sentence or objects. */

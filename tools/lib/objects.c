@@ -452,10 +452,16 @@ static const struct bvol_field volume_fields[] = {
 	  .kind = BVOL_STRING, .offset = offsetof(struct bvol_volume, type) },
 	{ .name = "volume_type_id", .attr = BVOL_A_VOLUME_VOLUME_TYPE_ID,
 	  .kind = BVOL_UUID, .offset = offsetof(struct bvol_volume, volume_type_id) },
+	{ .name = "mapped", .attr = BVOL_A_VOLUME_MAPPED,
+	  .kind = BVOL_U64, .offset = offsetof(struct bvol_volume, mapped) },
+	{ .name = "exclusive", .attr = BVOL_A_VOLUME_EXCLUSIVE,
+	  .kind = BVOL_U64, .offset = offsetof(struct bvol_volume, exclusive) },
+	{ .name = "shared", .attr = BVOL_A_VOLUME_SHARED,
+	  .kind = BVOL_U64, .offset = offsetof(struct bvol_volume, shared) },
 };
 
 const struct bvol_type bvol_type_volume = {
-	"volume", sizeof(struct bvol_volume), volume_fields, 16,
+	"volume", sizeof(struct bvol_volume), volume_fields, 19,
 };
 
 static const struct bvol_field volume_type_fields[] = {
@@ -500,10 +506,16 @@ static const struct bvol_field snapshot_fields[] = {
 	  .kind = BVOL_UUID, .offset = offsetof(struct bvol_snapshot, group_snapshot_id) },
 	{ .name = "pause", .attr = BVOL_A_SNAPSHOT_PAUSE,
 	  .kind = BVOL_U64, .offset = offsetof(struct bvol_snapshot, pause) },
+	{ .name = "mapped", .attr = BVOL_A_SNAPSHOT_MAPPED,
+	  .kind = BVOL_U64, .offset = offsetof(struct bvol_snapshot, mapped) },
+	{ .name = "exclusive", .attr = BVOL_A_SNAPSHOT_EXCLUSIVE,
+	  .kind = BVOL_U64, .offset = offsetof(struct bvol_snapshot, exclusive) },
+	{ .name = "shared", .attr = BVOL_A_SNAPSHOT_SHARED,
+	  .kind = BVOL_U64, .offset = offsetof(struct bvol_snapshot, shared) },
 };
 
 const struct bvol_type bvol_type_snapshot = {
-	"snapshot", sizeof(struct bvol_snapshot), snapshot_fields, 11,
+	"snapshot", sizeof(struct bvol_snapshot), snapshot_fields, 14,
 };
 
 static const struct bvol_field group_fields[] = {
@@ -832,10 +844,12 @@ static const struct bvol_field request_fields[] = {
 	  .kind = BVOL_LIST, .offset = offsetof(struct bvol_request, extra_specs) },
 	{ .name = "keys", .attr = BVOL_A_REQUEST_KEYS,
 	  .kind = BVOL_LIST, .offset = offsetof(struct bvol_request, keys) },
+	{ .name = "usage", .attr = BVOL_A_REQUEST_USAGE,
+	  .kind = BVOL_U32, .offset = offsetof(struct bvol_request, usage) },
 };
 
 const struct bvol_type bvol_type_request = {
-	"request", sizeof(struct bvol_request), request_fields, 32,
+	"request", sizeof(struct bvol_request), request_fields, 33,
 };
 
 static const struct bvol_field response_fields[] = {

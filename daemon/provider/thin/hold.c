@@ -63,7 +63,8 @@ static int reserve(const struct thin_ref *pool, struct err *e)
 	return code ? err_set(e, code, "%s", inner.text) : 0;
 }
 
-static int open_held(const struct thin_ref *pool, struct meta **ret, struct err *e)
+static int open_held(const struct thin_ref *pool, const atomic_bool *cancel, struct meta **ret,
+		     struct err *e)
 {
 	char name[THIN_NAME_MAX], path[THIN_NAME_MAX + sizeof("/dev/mapper/")];
 	struct thin_status status;
@@ -74,10 +75,11 @@ static int open_held(const struct thin_ref *pool, struct meta **ret, struct err 
 	if (!status.snapshot)
 		return err_set(e, -EIO, "pool %s does not hold its metadata for a reader", pool->name);
 	snprintf(path, sizeof(path), "/dev/mapper/%s", thin_name(&pool->id, THIN_META, name));
-	return meta_open(path, status.snapshot, NULL, ret, e);
+	return meta_open(path, status.snapshot, cancel, ret, e);
 }
 
-int thin_hold(const struct thin_ref *pool, struct meta **ret, struct err *e)
+int thin_hold_until(const struct thin_ref *pool, const atomic_bool *cancel, struct meta **ret,
+		    struct err *e)
 {
 	int code = enter(&pool->id, e);
 
@@ -85,13 +87,18 @@ int thin_hold(const struct thin_ref *pool, struct meta **ret, struct err *e)
 		return code;
 	code = reserve(pool, e);
 	if (!code) {
-		code = open_held(pool, ret, e);
+		code = open_held(pool, cancel, ret, e);
 		if (code)
 			thin_release(pool, NULL);
 	}
 	if (code)
 		leave(&pool->id);
 	return code;
+}
+
+int thin_hold(const struct thin_ref *pool, struct meta **ret, struct err *e)
+{
+	return thin_hold_until(pool, NULL, ret, e);
 }
 
 int thin_let_go(const struct thin_ref *pool, struct meta *meta, struct err *e)

@@ -12,6 +12,9 @@
  * A crash leaves them held, which pool_open() and the next hold end.
  */
 int thin_hold(const struct thin_ref *pool, struct meta **ret, struct err *e);
+/* The same; *cancel ends what the reader does. */
+int thin_hold_until(const struct thin_ref *pool, const atomic_bool *cancel, struct meta **ret,
+		    struct err *e);
 /* Closes the reader too. */
 int thin_let_go(const struct thin_ref *pool, struct meta *meta, struct err *e);
 

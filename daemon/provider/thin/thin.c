@@ -176,6 +176,7 @@ const struct provider_ops provider_thin = {
 	.pool_stat = thin_plan_stat,
 	.create = thin_plan_create,
 	.copy = thin_plan_copy,
+	.mapped = thin_plan_mapped,
 	.destroy = thin_plan_destroy,
 	.activate = thin_plan_activate,
 	.deactivate = thin_plan_deactivate,

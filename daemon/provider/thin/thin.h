@@ -10,6 +10,7 @@
  *	check.c		what differs from the database		rows.c	   the database's rows
  *	wipe.c		overwrite what a device has alone	window.c   chunks as a block device
  *	hold.c		keep the metadata for a reader		meta/	   the reader
+ *	mapped.c	what a device maps
  *	scrub.c		overwrite what no device has
  *	audit.c		is the metadata sound?			finding.c  what a check has found
  *
@@ -38,6 +39,8 @@ int thin_plan_create(struct store *store, const struct bvol_pool *pool, const st
 int thin_plan_copy(struct store *store, const struct bvol_pool *pool,
 		   const struct provider_copy *copies, size_t n, struct provider_copies **ret,
 		   struct err *e);
+int thin_plan_mapped(struct store *store, const struct bvol_pool *pool, const struct bvol_uuid *id,
+		     struct provider_mapped **ret, struct err *e);
 int thin_plan_destroy(struct store *store, const struct bvol_pool *pool,
 		      const struct bvol_uuid *id, struct action **ret, struct err *e);
 int thin_plan_activate(struct store *store, const struct bvol_pool *pool,
