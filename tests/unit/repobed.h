@@ -4,6 +4,7 @@
 #define BVOL_REPOBED_H
 
 #include "copy/backup.h"
+#include "copy/repo/crypto.h"
 #include "copy/repo/gc.h"
 #include "copy/repo/scrub.h"
 #include "copy/restore.h"

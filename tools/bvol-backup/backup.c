@@ -167,7 +167,7 @@ int backup_list_command(struct context *ctx)
 	int status = tool_open(ctx, ctx->word[WORD_REPO], &repo), r = 0;
 
 	if (!status)
-		r = manifest_each(repo, keep_backup, tell_damaged, &all, &e);
+		r = manifest_each(repo, NULL, keep_backup, tell_damaged, &all, &e);
 	if (all.n)
 		qsort(all.list, all.n, sizeof(*all.list), by_time);
 	for (size_t i = 0; i < all.n && !r; i++) {

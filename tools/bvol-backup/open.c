@@ -195,7 +195,7 @@ int tool_find(const struct repo *repo, const char *ref, struct manifest **ret)
 			r = -ENOENT;
 		}
 	} else {
-		r = manifest_each(repo, compare_name, pass_over, &f, &e);
+		r = manifest_each(repo, NULL, compare_name, pass_over, &f, &e);
 		if (!r && f.n == 1) {
 			*ret = f.found;
 			return 0;

@@ -53,7 +53,7 @@ static int describe(const struct repo *repo, struct bvol_repository *o, struct e
 	if (!r)
 		r = repo->ops->list(repo->driver, REPO_LEASE, count_object, leases, e);
 	if (!r)
-		r = manifest_each(repo, count_backup, skip_backup, &backups, e);
+		r = manifest_each(repo, NULL, count_backup, skip_backup, &backups, e);
 	set_id(&o->id, repo->id);
 	o->has |= BVOL_BIT(BVOL_A_REPOSITORY_ID);
 	SET(o, REPOSITORY, PATH, path, strdup(repo->where));

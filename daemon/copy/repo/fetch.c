@@ -71,7 +71,8 @@ static uint32_t page_length(uint32_t page, uint32_t length)
 	return left < PATCH_PAGE ? left : PATCH_PAGE;
 }
 
-int patch_pages(const uint8_t *patch, size_t patch_length, uint32_t length)
+/* Pages of a patch that fits a chunk of this length; -EBADMSG. */
+static int patch_pages(const uint8_t *patch, size_t patch_length, uint32_t length)
 {
 	size_t want = CHUNK_ID + map_bytes(length);
 	int n = 0;

@@ -26,8 +26,6 @@ int fetch_page(struct fetcher *fetcher, const uint8_t page[CHUNK_ID], uint8_t (*
 /* The chunk's base if it is stored as a patch: 1; 0: it is not; id then is the chunk's own. */
 int fetch_base(struct fetcher *fetcher, const uint8_t id[CHUNK_ID], uint8_t base[CHUNK_ID], struct err *e);
 
-/* Does a patch of these lengths have a sound form? Pages that it has, -EBADMSG. */
-int patch_pages(const uint8_t *patch, size_t patch_length, uint32_t length);
 /*
  * What differs between chunk and base, as a patch: its length, 0 if it is not
  * worth it. patch has room for length bytes.

@@ -85,7 +85,9 @@ static int mark_bases(void *data, const uint8_t pack[REPO_ID], const struct entr
 	return 0;
 }
 
-int mark_all(const struct repo *repo, struct index *index, struct err *e)
+/* Everything that these backups need gets its mark in the index. */
+static int mark_all(const struct repo *repo, const struct id_list *backups, struct index *index,
+		    struct err *e)
 {
 	struct marker k = { .repo = repo, .index = index };
 	struct index_load load = { .each = mark_bases, .data = index };
@@ -96,7 +98,7 @@ int mark_all(const struct repo *repo, struct index *index, struct err *e)
 		return err_set(e, -ENOMEM, "out of memory");
 	r = fetcher_new(repo, index, &k.fetcher, e);
 	if (!r)
-		r = manifest_each(repo, mark_backup, NULL, &k, e);
+		r = manifest_each(repo, backups, mark_backup, NULL, &k, e);
 	fetcher_free(k.fetcher);
 	free(k.ids);
 	return r ? r : index_load(repo, NULL, &load, e);
@@ -145,10 +147,11 @@ static int compare_packs(const void *a, const void *b)
 /* Which packs there are and what of them lives, each once. objects: filled with the indexes, or NULL. */
 static int look(struct gc *gc, const struct marks *marks, struct id_list *objects, struct err *e)
 {
-	struct id_list packs = { 0 };
-	struct index_load load = { .marks = marks, .packs = &packs };
+	struct id_list packs = { 0 }, backups = { 0 };
+	struct index_load load = { .marks = marks, .packs = &packs, .list_packs = true };
 	size_t kept = 0;
-	int r = id_list_of(gc->repo, REPO_PACK, &packs, e);
+	/* First: a backup is there after its chunks and their indexes. */
+	int r = id_list_of(gc->repo, REPO_BACKUP, &backups, e);
 
 	gc->n = 0;
 	if (!r)
@@ -156,13 +159,14 @@ static int look(struct gc *gc, const struct marks *marks, struct id_list *object
 	if (!r)
 		r = index_load(gc->repo, gc->index, &load, e);
 	if (!r)
-		r = mark_all(gc->repo, gc->index, e);
+		r = mark_all(gc->repo, &backups, gc->index, e);
 	load = (struct index_load) {
 		.packs = &packs, .each = weigh_pack, .data = gc, .objects = objects,
 	};
 	if (!r)
 		r = index_load(gc->repo, NULL, &load, e);
 	id_list_deinit(&packs);
+	id_list_deinit(&backups);
 	if (gc->n)
 		qsort(gc->packs, gc->n, sizeof(*gc->packs), compare_packs);
 	for (size_t i = 0; i < gc->n; i++)

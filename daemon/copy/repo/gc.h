@@ -21,7 +21,4 @@ struct gc_result {
 int gc_run(const struct repo *repo, uint64_t dead_ns, struct repo_run *run, struct gc_result *ret,
 	   struct err *e);
 
-/* Everything that the backups need gets its mark in the index. -EBADMSG: it lacks something. */
-int mark_all(const struct repo *repo, struct index *index, struct err *e);
-
 #endif

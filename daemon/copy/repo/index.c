@@ -359,6 +359,10 @@ int index_load(const struct repo *repo, struct index *index, const struct index_
 		if (load->seen)
 			load->seen->n = 0;
 		r = repo->ops->list(repo->driver, REPO_INDEX, add_object, &l, e);
+		if (!r && load->list_packs) {
+			load->packs->n = 0;
+			r = id_list_of(repo, REPO_PACK, load->packs, e);
+		}
 		if (!r && l.n)
 			qsort(l.objects, l.n, sizeof(*l.objects), newest_first);
 		for (size_t i = 0; i < l.n && !r; i++)

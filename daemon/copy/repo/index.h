@@ -75,7 +75,12 @@ typedef int (*index_each)(void *data, const uint8_t pack[REPO_ID], const struct 
 
 struct index_load {
 	const struct marks *marks;
-	const struct id_list *packs;	/* that are there; NULL: not asked */
+	/*
+	 * Packs that are there, what is said of others is left out; NULL: not asked.
+	 * list_packs: listed here, once the indexes have been: a pack is there before its index.
+	 */
+	struct id_list *packs;
+	bool list_packs;
 	uint64_t limit;			/* chunks in the table, 0: no limit */
 	bool wanted;			/* only what index_want() asked for */
 	struct id_list *seen;		/* filled with packs that are indexed, or NULL */

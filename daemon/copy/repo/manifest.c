@@ -285,22 +285,24 @@ int manifest_load(const struct repo *repo, const uint8_t id[REPO_ID], struct man
 	return r;
 }
 
-int manifest_each(const struct repo *repo, int (*each)(void *data, struct manifest *m, struct err *e),
+int manifest_each(const struct repo *repo, const struct id_list *list,
+		  int (*each)(void *data, struct manifest *m, struct err *e),
 		  int (*bad)(void *data, const uint8_t id[REPO_ID], struct err *e), void *data,
 		  struct err *e)
 {
-	struct id_list list = { 0 };
-	int r = id_list_of(repo, REPO_BACKUP, &list, e);
+	struct id_list now = { 0 };
+	int r = list ? 0 : id_list_of(repo, REPO_BACKUP, &now, e);
 
-	for (size_t i = 0; i < list.n && !r; i++) {
+	list = list ?: &now;
+	for (size_t i = 0; i < list->n && !r; i++) {
 		struct err why = { 0 };
 		struct manifest *m;
 
-		r = manifest_load(repo, list.ids[i], &m, &why);
+		r = manifest_load(repo, list->ids[i], &m, &why);
 		if (r == -ENOENT) {
 			r = 0;
 		} else if (r == -EBADMSG && bad) {
-			r = bad(data, list.ids[i], &why);
+			r = bad(data, list->ids[i], &why);
 		} else if (r) {
 			err_set(e, r, "%s", why.text);
 		} else if (m->type == MANIFEST_FENCE) {
@@ -309,6 +311,6 @@ int manifest_each(const struct repo *repo, int (*each)(void *data, struct manife
 			r = each(data, m, e);
 		}
 	}
-	id_list_deinit(&list);
+	id_list_deinit(&now);
 	return r;
 }

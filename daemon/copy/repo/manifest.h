@@ -81,10 +81,12 @@ int manifest_load(const struct repo *repo, const uint8_t id[REPO_ID], struct man
 /* -EBADMSG without a sentence. */
 int manifest_parse(const uint8_t *body, size_t length, struct manifest **ret, struct err *e);
 /*
- * All backups, in no order; each gets what it may keep. A damaged one is
- * reported to bad(), which says whether to go on (NULL: don't).
+ * All backups, in no order, or those of a list; each gets what it has to free.
+ * A damaged one is reported to bad(), which says whether to go on (NULL: don't).
+ * Who wants to find their chunks lists first and loads the indexes then.
  */
-int manifest_each(const struct repo *repo, int (*each)(void *data, struct manifest *m, struct err *e),
+int manifest_each(const struct repo *repo, const struct id_list *list,
+		  int (*each)(void *data, struct manifest *m, struct err *e),
 		  int (*bad)(void *data, const uint8_t id[REPO_ID], struct err *e), void *data,
 		  struct err *e);
 

@@ -36,6 +36,9 @@ int head_check(const struct repo *repo, enum repo_kind kind, const uint8_t id[RE
 
 	if (memcmp(head, REPO_MAGIC, 8))
 		return damaged(repo, kind, id, "it does not begin as objects do", e);
+	/* Of one repository all have the version of its configuration. */
+	if (get16(head + 10) != REPO_MAJOR && kind != REPO_CONFIG && kind != REPO_KEYS)
+		return damaged(repo, kind, id, "it says another version than the repository's", e);
 	if (get16(head + 10) != REPO_MAJOR)
 		return err_set(e, -EPROTONOSUPPORT, "%s in the repository %s has version %u of the format, "
 			       "and this program knows version %u: use a newer one",

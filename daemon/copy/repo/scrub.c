@@ -141,7 +141,7 @@ struct reader {
 	uint64_t records, bytes;
 };
 
-/* Is the content what the identifier says? A patch is told by its tag and its form. */
+/* Is the content what the identifier says? A patch is told by its tag. */
 static int check_content(struct reader *t, const struct entry *entry, const struct record *record,
 			 struct err *e)
 {
@@ -153,9 +153,7 @@ static int check_content(struct reader *t, const struct entry *entry, const stru
 	    record->entry.raw != entry->raw || record->entry.compression != entry->compression)
 		return -EBADMSG;
 	if (kind == RECORD_PATCH)
-		return memcmp(record->entry.base, entry->base, CHUNK_ID) ||
-		       patch_pages(record->content, record->length, t->s->repo->chunk_size) < 0 ?
-		       -EBADMSG : 0;
+		return memcmp(record->entry.base, entry->base, CHUNK_ID) ? -EBADMSG : 0;
 	r = hasher_id(t->hasher, kind, record->content, (uint32_t)record->length, id, e);
 	return r ? r : memcmp(id, entry->id, CHUNK_ID) ? -EBADMSG : 0;
 }
@@ -307,8 +305,7 @@ struct hits {
 	struct scrub *s;
 	const struct marks *marks;
 	struct fetcher *fetcher;
-	uint8_t (*ids)[CHUNK_ID];
-	bool more;
+	uint8_t (*ids)[CHUNK_ID], *bytes;
 };
 
 /* A patch whose base has no sound copy is damaged too, although its tag fits. */
@@ -341,6 +338,16 @@ static void report_hit(struct scrub *s, const uint8_t id[REPO_ID], const char *n
 	pthread_mutex_unlock(&s->lock);
 }
 
+/* Of a chunk that is marked there may be a sound copy all the same, or it builds on what was healed. */
+static bool is_lost(struct hits *h, const struct manifest *m, uint32_t page, uint32_t i)
+{
+	uint64_t chunk = (uint64_t)page * page_chunks(m->chunk_size) + i;
+	struct err why = { 0 };
+
+	return !is_zero_id(h->ids[i]) && !is_sound(h->s, h->marks, h->ids[i]) &&
+	       fetch_chunk(h->fetcher, h->ids[i], h->bytes, chunk_length(m, chunk), &why);
+}
+
 /* The first thing that it lacks, in text; false: nothing. */
 static bool lacks(struct hits *h, const struct manifest *m, char text[128])
 {
@@ -353,11 +360,10 @@ static bool lacks(struct hits *h, const struct manifest *m, char text[128])
 
 		if (is_zero_id(m->pages[p]))
 			continue;
-		if (!is_sound(h->s, h->marks, m->pages[p]) ||
-		    fetch_page(h->fetcher, m->pages[p], h->ids, n, &why))
+		if (fetch_page(h->fetcher, m->pages[p], h->ids, n, &why))
 			lost = m->pages[p];
 		for (uint32_t i = 0; i < n && !lost; i++)
-			if (!is_zero_id(h->ids[i]) && !is_sound(h->s, h->marks, h->ids[i]))
+			if (is_lost(h, m, p, i))
 				lost = h->ids[i];
 		if (lost) {
 			snprintf(text, 128, "it needs chunk %s", repo_hex(lost, CHUNK_ID, chunk));
@@ -406,7 +412,7 @@ static int put_marks(struct scrub *s, struct err *e)
 /* With all that is damaged marked: what is left of the indexes. */
 static int reload(struct scrub *s, struct marks **marks, struct id_list *packs, struct err *e)
 {
-	struct index_load load = { .packs = packs };
+	struct index_load load = { .packs = packs, .list_packs = true };
 	int r = put_marks(s, e);
 
 	marks_free(*marks);
@@ -423,13 +429,15 @@ static int reload(struct scrub *s, struct marks **marks, struct id_list *packs, 
 static int check_backups(struct scrub *s, struct err *e)
 {
 	struct hits h = { .s = s };
-	struct id_list packs = { 0 };
+	struct id_list packs = { 0 }, backups = { 0 };
 	struct index_load load = { .packs = &packs, .each = mark_patches, .data = &h };
 	struct marks *marks = NULL;
-	int r = id_list_of(s->repo, REPO_PACK, &packs, e);
+	/* First: a backup is there after its chunks and their indexes. */
+	int r = id_list_of(s->repo, REPO_BACKUP, &backups, e);
 
 	h.ids = calloc(page_chunks(s->repo->chunk_size), CHUNK_ID);
-	if (!h.ids)
+	h.bytes = malloc(s->repo->chunk_size);
+	if (!h.ids || !h.bytes)
 		r = err_set(e, -ENOMEM, "out of memory");
 	if (!r)
 		r = reload(s, &marks, &packs, e);
@@ -442,11 +450,13 @@ static int check_backups(struct scrub *s, struct err *e)
 	if (!r)
 		r = fetcher_new(s->repo, s->index, &h.fetcher, e);
 	if (!r)
-		r = manifest_each(s->repo, check_backup, bad_backup, &h, e);
+		r = manifest_each(s->repo, &backups, check_backup, bad_backup, &h, e);
 	fetcher_free(h.fetcher);
 	id_list_deinit(&packs);
+	id_list_deinit(&backups);
 	marks_free(marks);
 	free(h.ids);
+	free(h.bytes);
 	return r;
 }
 

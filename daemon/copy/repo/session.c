@@ -176,17 +176,18 @@ static int adopt(struct session *s, const struct index_load *load, const struct 
 }
 
 /*
- * Packs are listed before leases and indexes: a writer that ends in between
- * has indexed its packs, and one that goes on has its lease.
+ * A writer that ends while we look may have indexed a pack that we take for
+ * one without index: then two indexes have it, which is no harm. One that goes
+ * on has its lease, because packs are listed before leases.
  */
 static int load_index(struct session *s, uint64_t limit, struct err *e)
 {
 	struct id_list packs = { 0 }, seen = { 0 };
-	struct index_load load = { .marks = s->marks, .packs = &packs, .limit = limit, .seen = &seen };
-	int r = id_list_of(s->repo, REPO_PACK, &packs, e);
+	struct index_load load = {
+		.marks = s->marks, .packs = &packs, .list_packs = true, .limit = limit, .seen = &seen,
+	};
+	int r = index_load(s->repo, s->index, &load, e);
 
-	if (!r)
-		r = index_load(s->repo, s->index, &load, e);
 	if (!r)
 		r = adopt(s, &load, &packs, e);
 	id_list_deinit(&packs);
