@@ -266,12 +266,30 @@ static int store_page(struct worker *w, struct err *e)
 	return r > 0 ? chunk_store_add(w->store, RECORD_MAP, id, NULL, bytes, length, &w->added, e) : r;
 }
 
+/* 1: the source knows that all of the page is zeroes, as most of a sparse volume is. */
+static int is_hole(struct worker *w, struct err *e)
+{
+	uint64_t size = offset_of(w, w->n - 1) + length_of(w, w->n - 1) - offset_of(w, 0), length = size;
+	struct source *source = w->b->plan->source;
+	enum source_state state;
+	int r = source->ops->state(source, offset_of(w, 0), &length, false, &state, e);
+
+	if (r || state != SOURCE_ZERO || length != size)
+		return r;
+	w->zero += w->n;
+	w->b->run->done += size;
+	return 1;
+}
+
 static int do_page(struct worker *w, struct err *e)
 {
 	const struct manifest *m = w->b->m, *parent = w->b->plan->parent;
 	int r;
 
 	w->n = chunks_of_page(m, w->page);
+	r = is_hole(w, e);
+	if (r)
+		return r < 0 ? r : session_renew(w->b->session, false, e);
 	memset(w->ids, 0, (size_t)w->n * CHUNK_ID);
 	memset(w->parents, 0, (size_t)page_chunks(m->chunk_size) * CHUNK_ID);
 	if (parent && w->page < parent->n_pages) {
