@@ -258,7 +258,7 @@ suspended_volumes() {
 traces() {
 	sync
 	echo 3 >/proc/sys/vm/drop_caches
-	head -c 600M /dev/vda | LC_ALL=C grep -acF "$1"
+	head -c 400M /dev/vda | LC_ALL=C grep -acF "$1"
 }
 
 # of_type TYPE WORD - a volume of it is filled with this word, and deleted.
