@@ -173,8 +173,14 @@ static void pool_up(struct batch *b)
 
 	engine_open(&m->service.engine, &b->pool->id);
 	batch_free(b);
-	if (--m->opening == 0)
-		manager_ready(m);
+	if (--m->opening)
+		return;
+	/* Pools that have come late bring volumes with them. */
+	if (m->ready) {
+		service_attach(&m->service);
+		space_look(&m->service);
+	}
+	manager_ready(m);
 }
 
 /* One that could not be put back is tried again at the next start. */
@@ -325,6 +331,8 @@ static void pool_done(struct batch *b)
 {
 	bool open = b->n && b->items[0].result == 0;
 
+	if (!open)
+		latecomers_watch(b->manager);
 	if (batch_commit(b, pool_verdict) < 0 || !open)
 		pool_up(b);
 	else
@@ -362,6 +370,18 @@ static int pool_start(void *obj, void *data)
 	else
 		batch_run(b, "opening the pool", plan_pool, pool_done);
 	return 0;
+}
+
+static int pool_again(void *obj, void *data)
+{
+	const struct bvol_pool *pool = obj;
+
+	return pool->status == BVOL_POOL_STATUS_ERROR ? pool_start(obj, data) : 0;
+}
+
+int manager_coldplug_again(struct manager *m, struct err *e)
+{
+	return store_select(m->service.store, &bvol_type_pool, NULL, NULL, 0, pool_again, m, e);
 }
 
 static int on_deadline(struct source *source, uint32_t events, void *data)

@@ -9,6 +9,7 @@
 
 #include "fabric/names.h"
 #include "manager.h"
+#include "model/level.h"
 #include "sys/dm.h"
 #include "sys/module.h"
 #include "util/log.h"
@@ -109,6 +110,13 @@ static int open_store(struct manager *m, struct err *e)
 	return store_open(path, &m->service.store, e);
 }
 
+static int warn_form(const char *text, struct err *e)
+{
+	struct levels levels;
+
+	return levels_parse(text, &levels, e);
+}
+
 int manager_start(struct manager *m, struct err *e)
 {
 	int r;
@@ -120,6 +128,8 @@ int manager_start(struct manager *m, struct err *e)
 	r = config_check(m->config, "iscsi", "iqn-prefix", names_prefix, e);
 	if (!r)
 		r = config_check(m->config, "iscsi", "portals", names_portal_form, e);
+	if (!r)
+		r = config_check(m->config, "thin", "warn", warn_form, e);
 	if (!r)
 		r = make_dir(m->config->state_dir, 0700, e);
 	if (!r)
@@ -161,6 +171,7 @@ void manager_ready(struct manager *m)
 	m->ready = true;
 	m->deadline = source_free(m->deadline);
 	service_attach(&m->service);
+	space_start(&m->service);
 	snprintf(path, sizeof(path), "%s/control.sock", m->config->run_dir);
 	if (wire_ready(&m->wire, path, m->config->group, &e) < 0) {
 		log_err("%s", e.text);
@@ -179,6 +190,7 @@ void manager_ready(struct manager *m)
 void manager_stop(struct manager *m)
 {
 	m->deadline = source_free(m->deadline);
+	latecomers_end(m);
 	wire_deinit(&m->wire);
 	workers_stop(m->workers);
 	service_deinit(&m->service);

@@ -28,11 +28,18 @@ struct manager {
 	unsigned int opening;	/* pools on their way up */
 	unsigned int failed;	/* pools, volumes and exports that could not be brought up */
 	struct source *deadline;
+	struct latecomers *latecomers;	/* block devices that appear, while a pool lacks one */
 	bool ready;
 };
 
 int manager_start(struct manager *m, struct err *e);
 void manager_stop(struct manager *m);
+
+/* Open what a pool could not be opened without, as soon as it appears (latecomers.c). */
+void latecomers_watch(struct manager *m);
+void latecomers_end(struct manager *m);
+/* Open all pools with the status error once more. */
+int manager_coldplug_again(struct manager *m, struct err *e);
 
 /* Ends in manager_ready(), soon or after a deadline when a pool hangs. */
 int manager_coldplug(struct manager *m, struct err *e);

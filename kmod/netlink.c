@@ -511,7 +511,8 @@ int bvol_nl_notify_doit(struct sk_buff *skb, struct genl_info *info)
 	if (lacks(info, BVOL_A_EVENT_KIND, "kind"))
 		return -EINVAL;
 	kind = nla_get_u32(info->attrs[BVOL_A_EVENT_KIND]);
-	if (kind < BVOL_EVENT_KIND_VOLUME_CHANGED || kind > BVOL_EVENT_KIND_JOB_CHANGED) {
+	if ((kind < BVOL_EVENT_KIND_VOLUME_CHANGED || kind > BVOL_EVENT_KIND_JOB_CHANGED) &&
+	    kind != BVOL_EVENT_KIND_POOL_THRESHOLD && kind != BVOL_EVENT_KIND_POOL_EXTENDED) {
 		NL_SET_ERR_MSG_ATTR(info->extack, info->attrs[BVOL_A_EVENT_KIND],
 				    "a daemon does not report events of this kind");
 		return -EINVAL;

@@ -47,7 +47,9 @@ static inline void bvol_trace_uuid(u8 *to, const struct bvol_event *ev,
 	{ BVOL_EVENT_KIND_POOL_CHANGED,		"pool-changed" },		\
 	{ BVOL_EVENT_KIND_EXPORT_CHANGED,	"export-changed" },		\
 	{ BVOL_EVENT_KIND_JOB_CHANGED,		"job-changed" },		\
-	{ BVOL_EVENT_KIND_RECORDS_LOST,		"records-lost" })
+	{ BVOL_EVENT_KIND_RECORDS_LOST,		"records-lost" },		\
+	{ BVOL_EVENT_KIND_POOL_THRESHOLD,	"pool-threshold" },		\
+	{ BVOL_EVENT_KIND_POOL_EXTENDED,	"pool-extended" })
 
 /* Every line of the event log, at the moment it gets its number. */
 TRACE_EVENT(bvol_event,

@@ -163,6 +163,24 @@ int change_pool(struct change *c, struct bvol_pool *o, uint32_t status, const ch
 	return r;
 }
 
+int change_pool_tell(struct change *c, const struct bvol_pool *o, const struct change_tale *tale,
+		     struct err *e)
+{
+	const struct bvol_type *type = &bvol_type_event;
+	struct bvol_event *event = event_new(c, tale->kind);
+
+	if (!event || codec_set_string(type, event, BVOL_A_EVENT_STATUS, tale->status) ||
+	    codec_set_string(type, event, BVOL_A_EVENT_MESSAGE, tale->message))
+		return err_set(e, -ENOMEM, "out of memory");
+	codec_set(event, BVOL_A_EVENT_POOL_ID, pool_id, o->id);
+	if (tale->kind == BVOL_EVENT_KIND_POOL_THRESHOLD) {
+		codec_set(event, BVOL_A_EVENT_SIZE, size, tale->size);
+		codec_set(event, BVOL_A_EVENT_PROGRESS, progress, tale->progress);
+	}
+	log_notice("%s", tale->message);
+	return 0;
+}
+
 int change_volume(struct change *c, struct bvol_volume *o, uint32_t status, const char *error,
 		  struct err *e)
 {

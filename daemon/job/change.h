@@ -48,6 +48,18 @@ int change_job(struct change *c, struct bvol_job *o, uint32_t status, const char
 /* Add a sentence to the event of the change before, where it has none. -ENOMEM. */
 int change_say(struct change *c, const char *text);
 
+/* An event about a pool that keeps its status, in the transaction that is open. */
+struct change_tale {
+	uint32_t kind;
+	const char *status;	/* of which space: data or metadata */
+	const char *message;
+	uint64_t size;		/* bytes in use, of pool-threshold */
+	uint32_t progress;	/* percent, of pool-threshold */
+};
+
+int change_pool_tell(struct change *c, const struct bvol_pool *o, const struct change_tale *tale,
+		     struct err *e);
+
 /* CLOCK_REALTIME in nanoseconds. */
 uint64_t change_now(void);
 /* A new id; ids sort by the time they were made (RFC 9562, version 7). -EIO without randomness. */

@@ -23,6 +23,8 @@ struct provider_usage {
 	uint64_t data_total, data_used;		/* bytes */
 	uint64_t metadata_total, metadata_used;	/* bytes */
 	uint64_t transaction_id;
+	bool full;	/* the kernel has found no chunk for a write */
+	bool waits;	/* such a write waits, a minute at most, else it fails */
 	enum bvol_pool_status status;		/* available, read-only or error */
 	char error[BVOL_SENTENCE_MAX + 1];	/* why it is not available */
 };
@@ -43,6 +45,14 @@ struct provider_wipe {
 struct provider_wiped {
 	uint64_t bytes, extents;	/* overwritten; discarded where nothing else was asked for */
 	uint64_t discarded;		/* bytes */
+};
+
+/* How a pool gets devices. */
+struct provider_extend {
+	char *const *devices;	/* paths, NULL at the end */
+	bool spare;		/* kept until they are needed */
+	bool force;		/* foreign signatures are wiped */
+	bool again;		/* the same plan was made before; it may be done already */
 };
 
 /* A device to be made, and where its content comes from. */
@@ -93,6 +103,26 @@ struct provider_ops {
 	int (*pool_open)(struct store *store, const struct bvol_pool *pool,
 			 struct action **ret, struct err *e);
 	int (*pool_stat)(const struct bvol_pool *pool, struct provider_stat **ret, struct err *e);
+	/* A number that changes when something happens to the pool. No blocking. */
+	int (*pool_events)(const struct bvol_pool *pool, uint32_t *ret);
+	/*
+	 * Give a running pool more devices, of which one that is a spare of it is one
+	 * no longer, or spares; with the checks of pool_create. One that fails leaves
+	 * the devices as they were. release: these are no spares any more, also when
+	 * they can't be read.
+	 */
+	int (*pool_extend)(struct store *store, const struct bvol_pool *pool,
+			   const struct provider_extend *how, struct action **ret, struct err *e);
+	int (*pool_release)(struct store *store, const struct bvol_pool *pool, char *const *devices,
+			    struct action **ret, struct err *e);
+	/*
+	 * Let the kernel's side follow what the pool is told: when the kernel tells,
+	 * and whether writes wait when it is full, which they do while it has spares.
+	 * With metadata, those that are half full or more become twice as long, as
+	 * far as there is room; -ENOSPC when there is none.
+	 */
+	int (*pool_adjust)(struct store *store, const struct bvol_pool *pool, bool metadata,
+			   struct action **ret, struct err *e);
 
 	/*
 	 * Devices. create: origin NULL for an empty one, else a device of the

@@ -3,7 +3,7 @@
  * Capacity, by Cinder's rules for thin pools, with one more: Cinder does not
  * look at what is really free, so that it goes on creating in a pool that is
  * full to the brim. Here the free space, too, may be promised over-subscription
- * times, and no more often.
+ * times, and no more often, and nothing is begun that scarce metadata could end.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,6 +11,9 @@
 
 #include "sched/sched.h"
 #include "util/str.h"
+
+/* With less than this part of the metadata free nothing new is begun. */
+#define METADATA_PART 4
 
 /* UINT64_MAX, which no volume has, stands for all that is larger. */
 static uint64_t percent(uint64_t n, uint32_t percent)
@@ -68,9 +71,18 @@ static bool pass(const struct sched_candidate *c, const struct sched_request *r,
 		snprintf(why, len, "does not say how full it is");
 		return false;
 	}
+	/* Metadata that run full end the kernel's transaction and cost what was not written yet. */
+	if (less(p->metadata_total, p->metadata_used) < p->metadata_total / METADATA_PART) {
+		snprintf(why, len, "has less than a quarter of its metadata space left");
+		return false;
+	}
 	/* A snapshot promises nothing, but lets writes take space that took none before. */
 	if (!r->size && p->data_used >= p->data_total) {
 		snprintf(why, len, "is full");
+		return false;
+	}
+	if (!r->size && less(p->data_total, p->data_used) < percent(p->data_total, p->reserve)) {
+		snprintf(why, len, "has no more free data space than its reserve of %u%%", p->reserve);
 		return false;
 	}
 	if (r->size <= n)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include <errno.h>
 
+#include "model/level.h"
 #include "service/service.h"
 #include "util/str.h"
 
@@ -52,6 +53,7 @@ static struct bvol_pool *pool_new(struct call *call, const struct provider_ops *
 	if (!pool || change_new_id(&pool->id) < 0 ||
 	    codec_set_string(&bvol_type_pool, pool, BVOL_A_POOL_NAME, rq->name) < 0 ||
 	    codec_set_string(&bvol_type_pool, pool, BVOL_A_POOL_PROVIDER, provider->name) < 0 ||
+	    codec_set_string(&bvol_type_pool, pool, BVOL_A_POOL_WARN, rq->warn ?: config->warn) < 0 ||
 	    codec_set_list(&bvol_type_pool, pool, BVOL_A_POOL_DEVICES,
 			   (const char *const *)rq->devices, n) < 0) {
 		bvol_free(&bvol_type_pool, pool);
@@ -69,6 +71,10 @@ static struct bvol_pool *pool_new(struct call *call, const struct provider_ops *
 	codec_set(pool, BVOL_A_POOL_WIPE, wipe, rq->wipe ? rq->wipe : BVOL_WIPE_ZERO);
 	codec_set(pool, BVOL_A_POOL_VERIFY, verify, rq->verify);
 	codec_set(pool, BVOL_A_POOL_SCRUB, scrub, BVOL_SCRUB_UNSCRUBBED);
+	codec_set(pool, BVOL_A_POOL_GROW, grow,
+		  bvol_has(rq, BVOL_A_REQUEST_GROW) ? rq->grow : config->grow);
+	codec_set(pool, BVOL_A_POOL_DATA_WARNED, data_warned, 0);
+	codec_set(pool, BVOL_A_POOL_METADATA_WARNED, metadata_warned, 0);
 	codec_set(pool, BVOL_A_POOL_CREATED_AT, created_at, change_now());
 	return pool;
 }
@@ -77,6 +83,7 @@ static int check_pool(struct call *call, const struct provider_ops *provider,
 		      const struct bvol_pool *pool)
 {
 	int r = str_check_name("pool", pool->name, &call->err);
+	struct levels levels;
 
 	if (!r)
 		r = call_check_wipe(call, pool->wipe, pool->verify);
@@ -89,6 +96,11 @@ static int check_pool(struct call *call, const struct provider_ops *provider,
 		r = err_set(&call->err, -EINVAL,
 			    "the over-subscription is 100 to 100000 percent, not %u",
 			    pool->over_subscription);
+	if (!r)
+		r = levels_parse(pool->warn, &levels, &call->err);
+	if (!r && (pool->grow < 1 || pool->grow > 99))
+		r = err_set(&call->err, -EINVAL, "a spare is added at 1 to 99 percent, not at %u",
+			    pool->grow);
 	return r ? r : name_free(call, pool->name);
 }
 
@@ -132,6 +144,39 @@ int verb_pool_list(struct call *call)
 	r = answer(call, pool);
 	bvol_free(&bvol_type_pool, pool);
 	return r;
+}
+
+int verb_pool_extend(struct call *call)
+{
+	const struct bvol_request *rq = call->request;
+	_cleanup_pool_ pool = NULL;
+	struct bvol_job *row;
+	struct job *job = NULL;
+	size_t n = 0;
+	int r;
+
+	r = service_find(call->service, &bvol_type_pool, rq->ref, (void **)&pool, &call->err);
+	if (!r && pool->status != BVOL_POOL_STATUS_AVAILABLE)
+		r = err_set(&call->err, -EBUSY, "pool %s is %s and can't be extended", pool->name,
+			    bvol_enum_name(&bvol_enum_pool_status, pool->status));
+	if (r < 0)
+		return r;
+	row = call_job(call, rq->spare ? "pool-spare" : "pool-extend");
+	if (!row)
+		return -ENOMEM;
+	codec_set(row, BVOL_A_JOB_POOL_ID, pool_id, pool->id);
+	codec_set(row, BVOL_A_JOB_FORCE, force, rq->force);
+	while (rq->devices[n])
+		n++;
+	if (codec_set_list(&bvol_type_job, row, BVOL_A_JOB_DEVICES, (const char *const *)rq->devices,
+			   n) < 0) {
+		bvol_free(&bvol_type_job, row);
+		return -ENOMEM;
+	}
+	r = call_begin(call, row, &job);
+	if (!r)
+		r = answer(call, pool);
+	return call_commit(call, job, r);
 }
 
 static int pool_empty(struct call *call, const struct bvol_pool *pool)

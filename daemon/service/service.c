@@ -106,6 +106,9 @@ static void emit(const struct bvol_event *event, void *data)
 {
 	struct service *service = data;
 
+	/* A pool that has got one spare may want the next. */
+	if (event->kind == BVOL_EVENT_KIND_POOL_EXTENDED)
+		space_look(service);
 	/* What is gone has made room. */
 	if (event->status && !strcmp(event->status, "deleted"))
 		usage_forget(service);
@@ -129,7 +132,7 @@ int service_init(struct service *service, struct err *e)
 			.data = service,
 		},
 	};
-	return usage_init(service);
+	return usage_init(service) < 0 ? -ENOMEM : space_init(service);
 }
 
 void service_deinit(struct service *service)
@@ -137,6 +140,7 @@ void service_deinit(struct service *service)
 	service->attach_timer = source_free(service->attach_timer);
 	free(service->attached);
 	service->attached = NULL;
+	space_deinit(service);
 	usage_deinit(service);
 	engine_deinit(&service->engine);
 }

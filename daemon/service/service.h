@@ -14,6 +14,7 @@
 
 struct service;
 struct usage;
+struct space;
 
 /* What the service needs of the wire, which lies above it. */
 struct service_wire {
@@ -39,6 +40,7 @@ struct service {
 	struct change change;
 	struct engine engine;
 	struct usage *usage;
+	struct space *space;
 	struct bvol_uuid *attached;	/* sorted ids of volumes with a session */
 	size_t n_attached;
 	struct source *attach_timer;
@@ -147,6 +149,18 @@ int usage_init(struct service *service);
 void usage_deinit(struct service *service);
 
 /*
+ * Care for the pools' space, see space.c. start: from now on, when all pools had
+ * their turn. read: what usage.c has read of a pool. fill: what is known beside
+ * the numbers, put into its object. look: read them all anew, soon.
+ */
+int space_init(struct service *service);
+void space_deinit(struct service *service);
+void space_start(struct service *service);
+void space_read(struct service *service, const struct provider_usage *u);
+int space_fill(struct service *service, struct bvol_pool *pool, const struct provider_usage *u);
+void space_look(struct service *service);
+
+/*
  * Read what a device maps, then call then, whose result ends the call; with NULL
  * where that can't be had now. Returns as a verb does.
  */
@@ -167,6 +181,7 @@ int verb_info(struct call *call);
 int verb_diff(struct call *call);
 int verb_pool_create(struct call *call);
 int verb_pool_list(struct call *call);
+int verb_pool_extend(struct call *call);
 int verb_pool_delete(struct call *call);
 int verb_pool_scrub(struct call *call);
 int verb_pool_check(struct call *call);

@@ -128,6 +128,7 @@ static void stat_done(void *data, int result, const struct err *e)
 		p->u = p->stat->usage;
 		p->u.pool_id = id;
 		pool_status(p->service, &p->u);
+		space_read(p->service, &p->u);
 	}
 	p->stat->action.free(&p->stat->action);
 	p->stat = NULL;
@@ -255,7 +256,8 @@ int usage_fill(struct service *service, struct bvol_pool *pool)
 	if (r < 0)
 		return r;
 	codec_set(pool, BVOL_A_POOL_PROVISIONED, provisioned, provisioned);
-	return mark_silent(service, p, pool);
+	r = space_fill(service, pool, &p->u);
+	return r < 0 ? r : mark_silent(service, p, pool);
 }
 
 int usage_init(struct service *service)

@@ -10,9 +10,12 @@ const struct verb service_verbs[] = {
 	{ BVOL_VERB_DIFF, "diff", 0, LIST, ANY_AGE, verb_diff },
 
 	{ BVOL_VERB_POOL_CREATE, "pool create", ARG(NAME) | ARG(DEVICES),
-	  ARG(FORCE) | ARG(CHUNK_SIZE) | ARG(RESERVE) | ARG(OVER_SUBSCRIPTION) | WIPE, ANY_AGE,
+	  ARG(FORCE) | ARG(CHUNK_SIZE) | ARG(RESERVE) | ARG(OVER_SUBSCRIPTION) | ARG(WARN) | ARG(GROW) |
+		WIPE, ANY_AGE,
 	  verb_pool_create },
 	{ BVOL_VERB_POOL_LIST, "pool list", 0, LIST | ARG(REF), FRESH, verb_pool_list },
+	{ BVOL_VERB_POOL_EXTEND, "pool extend", ARG(REF) | ARG(DEVICES), ARG(FORCE) | ARG(SPARE), ANY_AGE,
+	  verb_pool_extend },
 	{ BVOL_VERB_POOL_DELETE, "pool delete", ARG(REF), 0, ANY_AGE, verb_pool_delete },
 	{ BVOL_VERB_POOL_SCRUB, "pool scrub", ARG(REF), WIPE, ANY_AGE, verb_pool_scrub },
 	{ BVOL_VERB_POOL_CHECK, "pool check", ARG(REF), 0, ANY_AGE, verb_pool_check },

@@ -16,12 +16,15 @@
  *					number, and either serves them
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <libdevmapper.h>
 #include <limits.h>
 #include <linux/dm-ioctl.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "sys/deadline.h"
 #include "sys/dm.h"
@@ -69,6 +72,36 @@ int dm_setup(struct err *e)
 	if (!task || !dm_task_run(task))
 		return err_set(e, -ENODEV, "the kernel has no device-mapper (module dm-mod)");
 	return 0;
+}
+
+/* The library keeps its own descriptor of the node to itself, and has no word for this. */
+int dm_events_arm(int fd, struct err *e)
+{
+	struct dm_ioctl arm = {
+		.version = { DM_VERSION_MAJOR, 0, 0 }, .data_size = sizeof(arm),
+		.data_start = sizeof(arm),
+	};
+
+	if (ioctl(fd, DM_DEV_ARM_POLL, &arm))
+		return err_set(e, -errno, "device-mapper does not tell of events: %s", strerror(errno));
+	return 0;
+}
+
+int dm_events_open(int *ret, struct err *e)
+{
+	char path[PATH_MAX];
+	int code;
+
+	snprintf(path, sizeof(path), "%s/" DM_CONTROL_NODE, dm_dir());
+	*ret = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	if (*ret < 0)
+		return err_set(e, -errno, "can't open %s: %s", path, strerror(errno));
+	code = dm_events_arm(*ret, e);
+	if (code) {
+		close(*ret);
+		*ret = -1;
+	}
+	return code;
 }
 
 /* A task for the device of that name or, where name is NULL, of that uuid. */
@@ -145,6 +178,7 @@ int dm_info(const char *name, struct dm_info_plain *ret, struct err *e)
 		.major = info.major,
 		.minor = info.minor,
 		.open_count = info.open_count,
+		.events = info.event_nr,
 	};
 	return 0;
 }

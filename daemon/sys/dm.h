@@ -24,10 +24,19 @@ struct dm_info_plain {
 	bool exists, live_table, inactive_table, suspended, read_only;
 	uint32_t major, minor;
 	int32_t open_count;
+	uint32_t events;	/* that its targets have reported */
 };
 
 /* Once, before any thread: open the control node. -ENODEV: no device-mapper. */
 int dm_setup(struct err *e);
+
+/*
+ * A descriptor, the caller's to close, that can be read from as soon as anything
+ * has happened to any device since it was armed, which opening does too. Neither
+ * blocks. -ENOTTY: a kernel before 4.13.
+ */
+int dm_events_open(int *ret, struct err *e);
+int dm_events_arm(int fd, struct err *e);
 
 int dm_info(const char *name, struct dm_info_plain *ret, struct err *e);
 /* Create with a live table; an existing device of this name and uuid is adopted (its table left). */

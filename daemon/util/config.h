@@ -31,6 +31,8 @@ struct config {
 	uint32_t chunk_size;		/* bytes; a multiple of 64 KiB */
 	uint32_t reserve;		/* percent, 0 to 100 */
 	uint32_t over_subscription;	/* percent, 100 to 100000 */
+	char *warn;			/* as levels_parse() takes it, see config_check() */
+	uint32_t grow;			/* percent, 1 to 99 */
 	/* [quota] */
 	struct quota_limits quota;
 	/* [module] */

@@ -40,15 +40,16 @@ static void test_layout(void **state)
 	static const struct {
 		uint64_t size;
 		uint32_t index, chunk;
-		uint64_t metadata, data;
+		uint64_t metadata, room, data;
 	} cases[] = {
-		{ 64 * MIB, 0, 65536, 16 * MIB, 16 * MIB },
-		{ 2 * GIB, 0, 65536, 16 * MIB, 2000 * MIB },
-		{ 2 * GIB + 12345, 0, 65536, 16 * MIB, 2000 * MIB },
-		{ 17 * MIB, 1, 65536, 0, 16 * MIB },
-		{ 1024 * GIB, 0, 65536, 2 * GIB, 1020 * GIB - 16 * MIB },
-		{ 1024 * GIB, 0, 1 << 20, 128 * MIB, 1024 * GIB - 272 * MIB },
-		{ 65536 * GIB, 0, 65536, 16192 * MIB, 65536 * GIB - 2 * 16192 * MIB - 16 * MIB },
+		{ 64 * MIB, 0, 65536, 16 * MIB, 0, 16 * MIB },
+		{ 2 * GIB, 0, 65536, 16 * MIB, 48 * MIB, 1904 * MIB },
+		{ 2 * GIB + 12345, 0, 65536, 16 * MIB, 48 * MIB, 1904 * MIB },
+		{ 17 * MIB, 1, 65536, 0, 0, 16 * MIB },
+		{ 64 * GIB, 1, 65536, 0, 128 * MIB, 64 * GIB - 257 * MIB },
+		{ 1024 * GIB, 0, 65536, 2 * GIB, 6 * GIB, 1008 * GIB - 16 * MIB },
+		{ 1024 * GIB, 0, 1 << 20, 128 * MIB, 384 * MIB, 1023 * GIB - 16 * MIB },
+		{ 65536 * GIB, 0, 65536, 16192 * MIB, 0, 65536 * GIB - 2 * 16192 * MIB - 16 * MIB },
 	};
 
 	for (size_t i = 0; i < N_OF(cases); i++) {
@@ -56,10 +57,69 @@ static void test_layout(void **state)
 
 		assert_int_equal(length_of(&label, LABEL_METADATA), cases[i].metadata);
 		assert_int_equal(length_of(&label, LABEL_SPARE), cases[i].metadata);
+		assert_int_equal(length_of(&label, LABEL_ROOM), cases[i].room);
 		assert_int_equal(length_of(&label, LABEL_DATA), cases[i].data);
 		assert_int_equal(length_of(&label, LABEL_SELF), MIB);
 		assert_int_equal(label_find(&label, LABEL_DATA)->offset % MIB, 0);
 	}
+}
+
+/* What lies behind the label, as "role length", lengths in MiB; whatever has grown is still sound. */
+static void assert_segments(const struct label *label, const char *wanted)
+{
+	uint8_t block[LABEL_SIZE];
+	struct label back;
+	char text[256] = "";
+	uint64_t at = 0;
+
+	for (uint32_t i = 0; i < label->n_segments; i++) {
+		const struct label_segment *s = &label->segments[i];
+
+		assert_int_equal(s->offset, at);
+		at += s->length;
+		if (i)
+			snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%u %llu",
+				 *text ? ", " : "", s->role, (unsigned long long)(s->length / MIB));
+	}
+	assert_string_equal(text, wanted);
+	label_encode(label, block);
+	assert_int_equal(label_decode(block, &back), 0);
+}
+
+static void test_growth(void **state)
+{
+	struct label label = planned(4 * GIB, 0, 65536);
+
+	assert_segments(&label, "2 15, 3 16, 6 48, 4 16, 6 48, 5 3952");
+	assert_int_equal(label_grow(&label, 16 * MIB), 16 * MIB);
+	assert_segments(&label, "2 15, 3 32, 6 32, 4 32, 6 32, 5 3952");
+	assert_int_equal(label_grow(&label, 64 * MIB), 32 * MIB);
+	assert_segments(&label, "2 15, 3 64, 4 64, 5 3952");
+	assert_int_equal(label_grow(&label, MIB), 0);
+	assert_segments(&label, "2 15, 3 64, 4 64, 5 3952");
+
+	label = planned(64 * GIB, 1, 65536);
+	assert_segments(&label, "6 128, 6 128, 5 65279");
+	assert_int_equal(label_grow(&label, 100 * MIB), 100 * MIB);
+	assert_segments(&label, "3 100, 6 28, 4 100, 6 28, 5 65279");
+	assert_int_equal(label_grow(&label, 100 * MIB), 28 * MIB);
+	assert_segments(&label, "3 128, 4 128, 5 65279");
+}
+
+/* A spare has nothing but its label. */
+static void test_spare(void **state)
+{
+	struct label label = planned(2 * GIB, 0, 65536), back;
+	uint8_t block[LABEL_SIZE];
+
+	label.n_segments = 1;
+	label_encode(&label, block);
+	assert_int_equal(label_decode(block, &back), -EBADMSG);
+	label.spare = true;
+	label_encode(&label, block);
+	assert_int_equal(label_decode(block, &back), 0);
+	assert_true(back.spare);
+	assert_false(back.ready);
 }
 
 static void test_too_small(void **state)
@@ -199,15 +259,15 @@ static void test_status(void **state)
 		struct thin_status status;
 	} cases[] = {
 		{ "7 419/4096 3/15616 - rw discard_passdown error_if_no_space - 1024 ", 0,
-		  { THIN_WRITE, false, 7, 419, 4096, 3, 15616, 0 } },
+		  { THIN_WRITE, false, 7, 419, 4096, 3, 15616, 0, false } },
 		{ "7 419/4096 15616/15616 - out_of_data_space discard_passdown error_if_no_space - 1024", 0,
-		  { THIN_NO_SPACE, false, 7, 419, 4096, 15616, 15616, 0 } },
+		  { THIN_NO_SPACE, false, 7, 419, 4096, 15616, 15616, 0, false } },
 		{ "7 419/4096 3/15616 1234 ro no_discard_passdown queue_if_no_space needs_check 1024", 0,
-		  { THIN_READ_ONLY, true, 7, 419, 4096, 3, 15616, 1234 } },
+		  { THIN_READ_ONLY, true, 7, 419, 4096, 3, 15616, 1234, true } },
 		{ "18446744073709551615 0/0 0/0 - rw a b -", 0,
-		  { THIN_WRITE, false, UINT64_MAX, 0, 0, 0, 0, 0 } },
-		{ "Fail", 0, { THIN_FAILED, false, 0, 0, 0, 0, 0, 0 } },
-		{ "Error", 0, { THIN_FAILED, false, 0, 0, 0, 0, 0, 0 } },
+		  { THIN_WRITE, false, UINT64_MAX, 0, 0, 0, 0, 0, false } },
+		{ "Fail", 0, { THIN_FAILED, false, 0, 0, 0, 0, 0, 0, false } },
+		{ "Error", 0, { THIN_FAILED, false, 0, 0, 0, 0, 0, 0, false } },
 		{ "Failure", -EBADMSG, { 0 } },
 		{ "", -EBADMSG, { 0 } },
 		{ "7 419/4096", -EBADMSG, { 0 } },
@@ -229,6 +289,7 @@ static void test_status(void **state)
 		assert_int_equal(status.metadata_total, cases[i].status.metadata_total);
 		assert_int_equal(status.data_used, cases[i].status.data_used);
 		assert_int_equal(status.data_total, cases[i].status.data_total);
+		assert_int_equal(status.queue, cases[i].status.queue);
 	}
 }
 
@@ -272,6 +333,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_layout),
+		cmocka_unit_test(test_growth),
+		cmocka_unit_test(test_spare),
 		cmocka_unit_test(test_too_small),
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_owner),

@@ -15,7 +15,7 @@ static struct bvol_pool new_pool(uint8_t n, const char *name, uint64_t total, ui
 	return (struct bvol_pool) {
 		.has = BVOL_BIT(BVOL_A_POOL_DATA_TOTAL) | BVOL_BIT(BVOL_A_POOL_DATA_USED),
 		.id = { { n } }, .name = (char *)name, .status = BVOL_POOL_STATUS_AVAILABLE,
-		.data_total = total, .data_used = used, .provisioned = provisioned,
+		.data_total = total, .data_used = used, .metadata_total = 16 << 20, .provisioned = provisioned,
 		.over_subscription = over_subscription, .reserve = reserve,
 	};
 }
@@ -75,14 +75,35 @@ static void largest_volume(void **state)
 /* Of a snapshot, which promises nothing. */
 static void nothing_asked(void **state)
 {
-	struct bvol_pool p = new_pool(1, "p", 100 * GIB, 99 * GIB, 1000 * GIB, 1000, 10);
+	struct bvol_pool p = new_pool(1, "p", 100 * GIB, 90 * GIB, 1000 * GIB, 1000, 10);
 	struct sched_candidate c = { &p, true };
 	size_t picked = 7;
 
 	assert_int_equal(pick(&c, 1, 0, &picked), 0);
+	p.data_used++;
+	assert_int_equal(pick(&c, 1, 0, &picked), -ENOSPC);
+	assert_string_equal(err.text,
+			    "the pool can take nothing: p has no more free data space than its reserve of 10%");
 	p.data_used = p.data_total;
 	assert_int_equal(pick(&c, 1, 0, &picked), -ENOSPC);
 	assert_string_equal(err.text, "the pool can take nothing: p is full");
+}
+
+/* Nothing new is begun in a pool whose metadata get scarce. */
+static void scarce_metadata(void **state)
+{
+	struct bvol_pool p = new_pool(1, "p", 100 * GIB, 0, 0, 1000, 0);
+	struct sched_candidate c = { &p, true };
+	size_t picked = 7;
+
+	p.metadata_used = 12 << 20;
+	assert_int_equal(pick(&c, 1, 0, &picked), 0);
+	assert_int_equal(pick(&c, 1, GIB, &picked), 0);
+	p.metadata_used++;
+	assert_int_equal(pick(&c, 1, 0, &picked), -ENOSPC);
+	assert_int_equal(pick(&c, 1, GIB, &picked), -ENOSPC);
+	assert_string_equal(err.text,
+			    "no pool can take 1.0 GiB: p has less than a quarter of its metadata space left");
 }
 
 /* Cinder's own figures for virtual free capacity, which the weigher goes by. */
@@ -260,6 +281,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(largest_volume),
 		cmocka_unit_test(nothing_asked),
+		cmocka_unit_test(scarce_metadata),
 		cmocka_unit_test(virtual_free),
 		cmocka_unit_test(overflow),
 		cmocka_unit_test(best_pool),

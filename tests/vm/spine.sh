@@ -50,7 +50,7 @@ test_pools() {
 	expect_fail 1 /dev/vda bvolctl pool create other /dev/vda
 	expect_fail 1 /dev/vda bvolctl pool create other /dev/vda --force
 	check "both are available, with nearly all of their 4 GiB" shows \
-		"map(select(.status == \"available\" and .data_total > 3.9 * $gib)) | length == 2" pool list
+		"map(select(.status == \"available\" and .data_total > 3.8 * $gib)) | length == 2" pool list
 	fast_used=$(field pool fast data_used)
 	slow_used=$(field pool slow data_used)
 }

@@ -75,7 +75,7 @@ test_devices() {
 	local v
 	begin
 	check "a pool of two disks" t pool-create both 131072 0 /dev/vda /dev/vdb
-	check "has the space of both" prints '/42[0-9]\{8\} metadata' stat both
+	check "has the space of both" prints '/41[0-9]\{8\} metadata' stat both
 	check "a volume over both" t create both v $((3500 * MIB))
 	check "is active" t activate both v $((3500 * MIB))
 	v=$(device both v)

@@ -108,6 +108,59 @@ crash_swapped() {
 	return 1
 }
 
+# Bytes of data, or of metadata, that a pool has.
+total() {
+	t stat "$1" && sed "s|.* $2 [0-9]*/\([0-9]*\).*|\1|" "$scratch/out"
+}
+
+# The space of a pool grows while one of its volumes is used.
+test_extend() {
+	local -a spare=()
+	prepare() {
+		begin
+		t pool-create fast 65536 0 /dev/vda , create fast v $((64 * MIB)) , \
+			activate fast v $((64 * MIB)) "${spare[@]}" && fill "$scratch/old" "$(device fast v)" count=16
+	}
+	recovered() { consistent fast; }
+	ends_well() {
+		[ "$(total fast data | tail -n 1)" -gt $((3000 * MIB)) ] &&
+			[ "$(sql 'SELECT devices FROM pool')" = $'/dev/vda\n/dev/vdb' ] &&
+			[ -z "$(sql 'SELECT spares FROM pool')" ] && t create fast w "$MIB" && reboot && t pool-open fast
+	}
+	check "extend, then restart" sweep false pool-extend fast 1 /dev/vdb
+	check "extend, then reboot" sweep true pool-extend fast 1 /dev/vdb
+	spare=("," pool-spare fast 0 /dev/vdb)
+	check "a spare is added, then reboot" sweep true pool-extend fast 1 /dev/vdb
+	spare=()
+	ends_well() {
+		[ "$(sql 'SELECT spares FROM pool')" = /dev/vdb ] && t pool-release fast /dev/vdb &&
+			[ "$(head -c 8 /dev/vdb | tr -d '\0')" = "" ]
+	}
+	check "a spare is kept, then restart" sweep false pool-spare fast 1 /dev/vdb
+}
+
+test_metadata() {
+	prepare() {
+		begin
+		t pool-create fast 65536 0 /dev/vda , create fast v $((64 * MIB)) , \
+			activate fast v $((64 * MIB)) , crowd fast 2200 &&
+			fill "$scratch/old" "$(device fast v)" count=16
+	}
+	recovered() { consistent fast; }
+	ends_well() {
+		[ "$(total fast metadata | tail -n 1)" = $((32 * MIB)) ] && reboot &&
+			thin_metadata_sound && t pool-open fast
+	}
+	check "metadata grow, then reboot" sweep true pool-adjust fast 1
+}
+
+# The metadata's place on the disk is as long as the label says.
+thin_metadata_sound() {
+	local sectors=$((32 * MIB / 512))
+	dmsetup create look --table "0 $sectors linear /dev/vda $((16 * MIB / 512))" &&
+		thin_check /dev/mapper/look && dmsetup remove look
+}
+
 test_active() {
 	begin_sweep
 	prepare() { prepare_with create fast c $((64 * MIB)) , deactivate fast c; }
@@ -167,4 +220,4 @@ all_or_none() {
 	[ "$n" = 2 ] || [ "$n" = 4 ]
 }
 
-run_tests pool create active group -- "$@"
+run_tests pool create active group extend metadata -- "$@"

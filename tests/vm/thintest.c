@@ -5,12 +5,16 @@
  *
  *	thintest DATABASE pool-create POOL CHUNK FORCE DEVICE...
  *	thintest DATABASE pool-open|pool-destroy|stat|check POOL
+ *	thintest DATABASE pool-extend|pool-spare POOL AGAIN DEVICE...
+ *	thintest DATABASE pool-release POOL DEVICE...
+ *	thintest DATABASE pool-adjust POOL METADATA
  *	thintest DATABASE create POOL DEVICE SIZE [ORIGIN]
  *	thintest DATABASE copy POOL SIZE DEVICE ORIGIN [DEVICE ORIGIN]...	at one moment
  *	thintest DATABASE destroy|deactivate|device POOL DEVICE
  *	thintest DATABASE activate POOL DEVICE SIZE
  *	thintest DATABASE exchange POOL A B SIZE
  *	thintest DATABASE wipe POOL DEVICE	with zeroes, read back
+ *	thintest DATABASE crowd POOL N		N devices nobody knows, for their metadata
  *	thintest DATABASE await FILE		make the file, go on when somebody has removed it
  *	thintest DATABASE hung POOL POOL	a create in the first must not hold up the second
  *
@@ -35,6 +39,8 @@
 
 #include "codec.h"
 #include "provider/provider.h"
+#include "provider/thin/kernel.h"
+#include "provider/thin/rows.h"
 #include "sys/dm.h"
 #include "sys/module.h"
 
@@ -128,6 +134,11 @@ static struct bvol_pool *new_pool(const char *name, uint32_t chunk, char **devic
 	codec_set(pool, BVOL_A_POOL_RESERVE, reserve, 5);
 	codec_set(pool, BVOL_A_POOL_WIPE, wipe, BVOL_WIPE_ZERO);
 	codec_set(pool, BVOL_A_POOL_VERIFY, verify, 0);
+	codec_set(pool, BVOL_A_POOL_SCRUB, scrub, BVOL_SCRUB_UNSCRUBBED);
+	codec_set(pool, BVOL_A_POOL_GROW, grow, 80);
+	codec_set(pool, BVOL_A_POOL_DATA_WARNED, data_warned, 0);
+	codec_set(pool, BVOL_A_POOL_METADATA_WARNED, metadata_warned, 0);
+	must(codec_set_string(type, pool, BVOL_A_POOL_WARN, "80,90,95"));
 	codec_set(pool, BVOL_A_POOL_CREATED_AT, created_at, 1);
 	must(codec_set_string(type, pool, BVOL_A_POOL_NAME, name));
 	must(codec_set_string(type, pool, BVOL_A_POOL_PROVIDER, "thin"));
@@ -306,6 +317,14 @@ static int plan(const char *verb, struct bvol_pool *pool, char **args, int n,
 
 	if (!strcmp(verb, "pool-open"))
 		return ops->pool_open(store, pool, action, &err);
+	if ((!strcmp(verb, "pool-extend") || !strcmp(verb, "pool-spare")) && n > 2)
+		return ops->pool_extend(store, pool, &(struct provider_extend) {
+				.devices = args + 2, .spare = !strcmp(verb, "pool-spare"),
+				.again = atoi(args[1]) }, action, &err);
+	if (!strcmp(verb, "pool-release"))
+		return ops->pool_release(store, pool, args + 1, action, &err);
+	if (!strcmp(verb, "pool-adjust") && n == 2)
+		return ops->pool_adjust(store, pool, atoi(args[1]), action, &err);
 	if (!strcmp(verb, "pool-destroy"))
 		return ops->pool_destroy(store, pool, action, &err);
 	if (!strcmp(verb, "destroy") && n == 2)
@@ -334,6 +353,15 @@ static void device(char **args)
 
 	must(ops->device(&id, node, &found));
 	puts(found ? node : "inactive");
+}
+
+/* Far from the numbers that the provider gives. */
+static void crowd(const struct bvol_pool *pool, uint32_t n)
+{
+	struct thin_ref ref = thin_ref(pool);
+
+	for (uint32_t i = 0; i < n; i++)
+		must(thin_create(&ref, THIN_DEV_ID_MAX - i, &err));
 }
 
 static void await(const char *path)
@@ -377,6 +405,8 @@ static void run(const char *verb, char **args, int n)
 		show_differences(pool);
 	} else if (!strcmp(verb, "device") && n == 2) {
 		device(args);
+	} else if (!strcmp(verb, "crowd") && n == 2) {
+		crowd(pool, (uint32_t)atoi(args[1]));
 	} else {
 		must(store_begin(store, &err));
 		must(plan(verb, pool, args, n, &action));
@@ -405,6 +435,7 @@ int main(int argc, char **argv)
 	for (int i = 2, end; i < argc; i = end + 1) {
 		for (end = i; end < argc && strcmp(argv[end], ","); end++)
 			;
+		argv[end] = NULL;
 		run(argv[i], argv + i + 1, end - i - 1);
 	}
 	store_close(store);

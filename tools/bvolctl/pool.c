@@ -8,7 +8,17 @@ static const struct param create_params[] = {
 	OPTION("--chunk-size", "SIZE", CHUNK_SIZE, .bytes = true),
 	OPTION("--reserve", "PERCENT", RESERVE),
 	OPTION("--over-subscription", "PERCENT", OVER_SUBSCRIPTION),
+	OPTION("--warn", "PERCENT,...", WARN),
+	OPTION("--grow", "PERCENT", GROW),
 	WIPE_OPTIONS,
+	{ 0 },
+};
+
+static const struct param extend_params[] = {
+	ARG("POOL", REF),
+	ARG("DEVICE", DEVICES),
+	FLAG("--spare", SPARE),
+	FLAG("--force", FORCE),
 	{ 0 },
 };
 
@@ -41,6 +51,12 @@ const struct command pool_commands[] = {
 		.noun = "pool", .verb = "show", .params = ref_params,
 		.help = "everything about a pool",
 		.call = BVOL_VERB_POOL_LIST, .type = &bvol_type_pool, .run = run_show,
+	},
+	{
+		.noun = "pool", .verb = "extend", .params = extend_params,
+		.help = "give a pool more block devices, or keep them for it",
+		.call = BVOL_VERB_POOL_EXTEND, .list = BVOL_VERB_POOL_LIST,
+		.type = &bvol_type_pool, .run = run_change,
 	},
 	{
 		.noun = "pool", .verb = "delete", .params = ref_params,

@@ -57,7 +57,7 @@ static bool is_size(const struct bvol_field *field)
 {
 	static const char *const names[] = {
 		"size", "chunk_size", "data_total", "data_used", "metadata_total", "metadata_used",
-		"provisioned", "mapped", "exclusive", "shared", "bytes", "added", "freed", "copied",
+		"provisioned", "fill_rate", "mapped", "exclusive", "shared", "bytes", "added", "freed", "copied",
 		"written", "equal", "zeroed",
 	};
 

@@ -148,6 +148,15 @@ struct bvol_pool {
 	uint32_t verify;	/* 1: what was wiped is read back. */
 	uint32_t scrub;
 	uint64_t scrubbed_at;	/* What was free then has been overwritten since; absent: never. */
+	char **spares;	/* Block devices that are added when the data space gets scarce. */
+	char *warn;	/* Percentages of use of data and of metadata at which pool-threshold is told, with commas between them; none for none. */
+	uint32_t grow;	/* Percent of the data space in use at which a spare is added. */
+	uint32_t data_warned;	/* Highest threshold that the data has crossed, 0: none. */
+	uint32_t metadata_warned;	/* Highest threshold that the metadata has crossed, 0: none. */
+	uint32_t promised;	/* What is provisioned in percent of the data space. */
+	uint64_t fill_rate;	/* Bytes of data space a second that were taken over the last minutes; absent before it is known. */
+	uint64_t full_in;	/* Seconds until the data space is full at this rate; absent while it does not fill. */
+	char *full;	/* What becomes of a write that finds no space: waits, for a minute at most, or fails. */
 };
 
 /* A block device of a project. */
@@ -254,6 +263,7 @@ struct bvol_job {
 	uint32_t wipe;	/* What to do to the bytes; default: what the pool says. */
 	uint32_t verify;	/* 1: read back what was wiped. */
 	struct bvol_uuid group_snapshot_id;
+	char **devices;	/* Devices asked for. */
 };
 
 /* What a project may have and has; a limit of -1 means no limit. */
@@ -384,6 +394,9 @@ struct bvol_request {
 	char **extra_specs;	/* KEY=VALUE each. */
 	char **keys;	/* Extra specs to take away. */
 	uint32_t usage;	/* 1 to read what it maps of its pool. */
+	uint32_t spare;	/* 1 to keep the devices until they are needed. */
+	char *warn;	/* Percentages, with commas between them, or none. */
+	uint32_t grow;	/* Percent. */
 };
 
 /* Answer to a call, either an error with its sentence or objects. */

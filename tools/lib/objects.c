@@ -5,7 +5,7 @@
 #include "bvol.h"
 
 const struct bvol_enum bvol_enum_event_kind = {
-	"event-kind", 16,
+	"event-kind", 18,
 	(const char *const[]) {
 		"none",
 		"export-added",
@@ -23,6 +23,8 @@ const struct bvol_enum bvol_enum_event_kind = {
 		"export-changed",
 		"job-changed",
 		"records-lost",
+		"pool-threshold",
+		"pool-extended",
 	},
 };
 
@@ -158,7 +160,7 @@ const struct bvol_enum bvol_enum_scrub = {
 };
 
 const struct bvol_enum bvol_enum_verb = {
-	"verb", 36,
+	"verb", 37,
 	(const char *const[]) {
 		"none",
 		"info",
@@ -196,6 +198,7 @@ const struct bvol_enum bvol_enum_verb = {
 		"type-set",
 		"type-unset",
 		"type-delete",
+		"pool-extend",
 	},
 };
 
@@ -413,10 +416,28 @@ static const struct bvol_field pool_fields[] = {
 	  .kind = BVOL_ENUM, .offset = offsetof(struct bvol_pool, scrub), .values = &bvol_enum_scrub },
 	{ .name = "scrubbed_at", .attr = BVOL_A_POOL_SCRUBBED_AT,
 	  .kind = BVOL_TIME, .offset = offsetof(struct bvol_pool, scrubbed_at) },
+	{ .name = "spares", .attr = BVOL_A_POOL_SPARES,
+	  .kind = BVOL_LIST, .offset = offsetof(struct bvol_pool, spares) },
+	{ .name = "warn", .attr = BVOL_A_POOL_WARN,
+	  .kind = BVOL_STRING, .offset = offsetof(struct bvol_pool, warn) },
+	{ .name = "grow", .attr = BVOL_A_POOL_GROW,
+	  .kind = BVOL_U32, .offset = offsetof(struct bvol_pool, grow) },
+	{ .name = "data_warned", .attr = BVOL_A_POOL_DATA_WARNED,
+	  .kind = BVOL_U32, .offset = offsetof(struct bvol_pool, data_warned) },
+	{ .name = "metadata_warned", .attr = BVOL_A_POOL_METADATA_WARNED,
+	  .kind = BVOL_U32, .offset = offsetof(struct bvol_pool, metadata_warned) },
+	{ .name = "promised", .attr = BVOL_A_POOL_PROMISED,
+	  .kind = BVOL_U32, .offset = offsetof(struct bvol_pool, promised) },
+	{ .name = "fill_rate", .attr = BVOL_A_POOL_FILL_RATE,
+	  .kind = BVOL_U64, .offset = offsetof(struct bvol_pool, fill_rate) },
+	{ .name = "full_in", .attr = BVOL_A_POOL_FULL_IN,
+	  .kind = BVOL_U64, .offset = offsetof(struct bvol_pool, full_in) },
+	{ .name = "full", .attr = BVOL_A_POOL_FULL,
+	  .kind = BVOL_STRING, .offset = offsetof(struct bvol_pool, full) },
 };
 
 const struct bvol_type bvol_type_pool = {
-	"pool", sizeof(struct bvol_pool), pool_fields, 20,
+	"pool", sizeof(struct bvol_pool), pool_fields, 29,
 };
 
 static const struct bvol_field volume_fields[] = {
@@ -607,10 +628,12 @@ static const struct bvol_field job_fields[] = {
 	  .kind = BVOL_U32, .offset = offsetof(struct bvol_job, verify) },
 	{ .name = "group_snapshot_id", .attr = BVOL_A_JOB_GROUP_SNAPSHOT_ID,
 	  .kind = BVOL_UUID, .offset = offsetof(struct bvol_job, group_snapshot_id) },
+	{ .name = "devices", .attr = BVOL_A_JOB_DEVICES,
+	  .kind = BVOL_LIST, .offset = offsetof(struct bvol_job, devices) },
 };
 
 const struct bvol_type bvol_type_job = {
-	"job", sizeof(struct bvol_job), job_fields, 21,
+	"job", sizeof(struct bvol_job), job_fields, 22,
 };
 
 static const struct bvol_field quota_fields[] = {
@@ -846,10 +869,16 @@ static const struct bvol_field request_fields[] = {
 	  .kind = BVOL_LIST, .offset = offsetof(struct bvol_request, keys) },
 	{ .name = "usage", .attr = BVOL_A_REQUEST_USAGE,
 	  .kind = BVOL_U32, .offset = offsetof(struct bvol_request, usage) },
+	{ .name = "spare", .attr = BVOL_A_REQUEST_SPARE,
+	  .kind = BVOL_U32, .offset = offsetof(struct bvol_request, spare) },
+	{ .name = "warn", .attr = BVOL_A_REQUEST_WARN,
+	  .kind = BVOL_STRING, .offset = offsetof(struct bvol_request, warn) },
+	{ .name = "grow", .attr = BVOL_A_REQUEST_GROW,
+	  .kind = BVOL_U32, .offset = offsetof(struct bvol_request, grow) },
 };
 
 const struct bvol_type bvol_type_request = {
-	"request", sizeof(struct bvol_request), request_fields, 33,
+	"request", sizeof(struct bvol_request), request_fields, 36,
 };
 
 static const struct bvol_field response_fields[] = {

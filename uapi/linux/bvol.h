@@ -40,6 +40,11 @@
  * @BVOL_EVENT_KIND_RECORDS_LOST: The module had no room for "count" of the
  *   things it saw of LIO: logins, refused logins or ends of sessions. Read the
  *   state again.
+ * @BVOL_EVENT_KIND_POOL_THRESHOLD: The use of a pool's space has risen to
+ *   "progress" percent; "status" is data or metadata, "size" the bytes in use.
+ *   Told once, and again after it has fallen below.
+ * @BVOL_EVENT_KIND_POOL_EXTENDED: A pool has more data or metadata space
+ *   ("status"), or a spare of it could not be added; see "message".
  */
 enum bvol_event_kind {
 	BVOL_EVENT_KIND_NONE,
@@ -58,6 +63,8 @@ enum bvol_event_kind {
 	BVOL_EVENT_KIND_EXPORT_CHANGED,
 	BVOL_EVENT_KIND_JOB_CHANGED,
 	BVOL_EVENT_KIND_RECORDS_LOST,
+	BVOL_EVENT_KIND_POOL_THRESHOLD,
+	BVOL_EVENT_KIND_POOL_EXTENDED,
 };
 
 /**
@@ -237,6 +244,7 @@ enum bvol_verb {
 	BVOL_VERB_TYPE_SET,
 	BVOL_VERB_TYPE_UNSET,
 	BVOL_VERB_TYPE_DELETE,
+	BVOL_VERB_POOL_EXTEND,
 };
 
 enum {
@@ -364,6 +372,15 @@ enum {
 	BVOL_A_POOL_VERIFY,
 	BVOL_A_POOL_SCRUB,
 	BVOL_A_POOL_SCRUBBED_AT,
+	BVOL_A_POOL_SPARES,
+	BVOL_A_POOL_WARN,
+	BVOL_A_POOL_GROW,
+	BVOL_A_POOL_DATA_WARNED,
+	BVOL_A_POOL_METADATA_WARNED,
+	BVOL_A_POOL_PROMISED,
+	BVOL_A_POOL_FILL_RATE,
+	BVOL_A_POOL_FULL_IN,
+	BVOL_A_POOL_FULL,
 
 	__BVOL_A_POOL_MAX
 };
@@ -482,6 +499,7 @@ enum {
 	BVOL_A_JOB_WIPE,
 	BVOL_A_JOB_VERIFY,
 	BVOL_A_JOB_GROUP_SNAPSHOT_ID,
+	BVOL_A_JOB_DEVICES,
 
 	__BVOL_A_JOB_MAX
 };
@@ -625,6 +643,9 @@ enum {
 	BVOL_A_REQUEST_EXTRA_SPECS,
 	BVOL_A_REQUEST_KEYS,
 	BVOL_A_REQUEST_USAGE,
+	BVOL_A_REQUEST_SPARE,
+	BVOL_A_REQUEST_WARN,
+	BVOL_A_REQUEST_GROW,
 
 	__BVOL_A_REQUEST_MAX
 };

@@ -4,43 +4,111 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "model/level.h"
 #include "provider/thin/assemble.h"
+#include "provider/thin/thin.h"
 #include "sys/dm.h"
 #include "util/cleanup.h"
 
 #define PARAMS_MAX 128
-/* The kernel reports the pool's fill level once when less than 1/20 is free. */
-#define LOW_WATER_PART 20
+/* A device has a segment or two of each role. */
+#define TARGETS_MAX (2 * LABEL_DEVICES_MAX)
 
-/* Create or adopt one device, and see that the table of what runs begins with these words. */
-static int build(const struct thin_ref *pool, enum thin_role role, const struct dm_target *targets,
-		 size_t n, const char *words, struct dm_info_plain *info, struct err *e)
+struct table {
+	struct dm_target targets[TARGETS_MAX];
+	char params[TARGETS_MAX][PARAMS_MAX];
+	size_t n;
+	uint64_t sectors;
+};
+
+struct thin_tune thin_tune(const struct bvol_pool *pool, bool queue)
+{
+	struct levels levels;
+
+	if (levels_parse(pool->warn, &levels, NULL) < 0)
+		levels.n = 0;
+	return (struct thin_tune) {
+		.mark = levels_mark(&levels, pool->grow ?: LEVELS_GROW), .queue = queue,
+	};
+}
+
+/* Does the kernel's text, in which words are followed by blanks, begin with these? */
+static bool begins(const char *params, const char *words)
+{
+	size_t n = strlen(words);
+
+	return !strncmp(params, words, n) && (!params[n] || params[n] == ' ');
+}
+
+/*
+ * Create or adopt one device, and see that the table of what runs begins with
+ * these words and is no longer than the one that is wanted. The swap of a table
+ * is one step of the kernel: a crash leaves the old or the new one.
+ */
+static int build(const struct thin_ref *pool, enum thin_role role, const struct table *table,
+		 const char *words, bool rearm, struct dm_info_plain *info, struct err *e)
 {
 	char name[THIN_NAME_MAX], uuid[THIN_NAME_MAX];
-	const struct dm_target *last = &targets[n - 1];
-	_cleanup_free_ char *params = NULL;
+	_cleanup_free_ char *params = NULL, *again = NULL;
 	uint64_t sectors;
 	int code;
 
 	thin_name(&pool->id, role, name);
-	if ((code = dm_create(name, thin_dm_uuid(&pool->id, role, uuid), targets, n, e)) ||
+	if ((code = dm_info(name, info, e)))
+		return code;
+	rearm &= info->live_table;
+	if ((code = dm_create(name, thin_dm_uuid(&pool->id, role, uuid), table->targets, table->n, e)) ||
 	    (code = dm_info(name, info, e)) || (code = dm_table(name, &params, &sectors, e)))
 		return code;
-	if (sectors != last->start + last->length || strncmp(params, words, strlen(words)))
+	if (sectors > table->sectors || !begins(params, words))
 		return err_set(e, -EUCLEAN,
 			       "%s of pool %s runs with another table than its label asks for (%s, not %s)",
 			       name, pool->name, params, words);
-	return 0;
+	if (!rearm && sectors == table->sectors && begins(params, table->params[0]))
+		return 0;
+	if ((code = dm_reload(name, table->targets, table->n, role == THIN_POOL, e)) ||
+	    (code = dm_table(name, &again, &sectors, e)))
+		return code;
+	if (sectors == table->sectors && begins(again, table->params[0]))
+		return 0;
+	return err_set(e, -EIO, "the kernel gave %s another table than it was told", name);
 }
 
-static void linear(struct dm_target *target, char params[PARAMS_MAX], uint64_t start,
-		   const struct disk *disk, enum label_role role)
+static void add_target(struct table *table, const struct disk *disk, const struct label_segment *s)
 {
-	const struct label_segment *s = label_find(&disk->label, role);
+	char *params = table->params[table->n];
 
 	snprintf(params, PARAMS_MAX, "%u:%u %" PRIu64, disk->major, disk->minor,
 		 s->offset / THIN_SECTOR);
-	*target = (struct dm_target) { start, s->length / THIN_SECTOR, "linear", params };
+	table->targets[table->n++] = (struct dm_target) {
+		table->sectors, s->length / THIN_SECTOR, "linear", params,
+	};
+	table->sectors += s->length / THIN_SECTOR;
+}
+
+/* All segments of this role, in the order of the devices and of their offsets. */
+static void linear(struct table *table, const struct disks *disks, enum label_role role)
+{
+	table->n = 0;
+	table->sectors = 0;
+	for (size_t i = 0; i < disks->n; i++) {
+		const struct label *label = &disks->disk[i].label;
+
+		for (uint32_t k = 0; k < label->n_segments; k++)
+			if (label->segments[k].role == role && table->n < TARGETS_MAX)
+				add_target(table, &disks->disk[i], &label->segments[k]);
+	}
+}
+
+uint64_t thin_length(const struct disks *disks, enum label_role role)
+{
+	uint64_t length = 0;
+
+	for (size_t i = 0; i < disks->n; i++)
+		for (uint32_t k = 0; k < disks->disk[i].label.n_segments; k++)
+			if (disks->disk[i].label.segments[k].role == role)
+				length += disks->disk[i].label.segments[k].length;
+	return length;
 }
 
 /* Where it lies, after repairs in which the two have changed places too. */
@@ -52,49 +120,64 @@ static enum label_role thin_segment(const struct disks *disks, enum thin_role ro
 int thin_assemble_one(const struct thin_ref *pool, const struct disks *disks, enum thin_role role,
 		      struct err *e)
 {
-	enum label_role segment = thin_segment(disks, role);
-	char params[PARAMS_MAX];
+	_cleanup_free_ struct table *table = thin_alloc(sizeof(*table), e);
 	struct dm_info_plain info;
-	struct dm_target target;
 
-	if (!label_find(&disks->disk[0].label, segment))
+	if (!table)
+		return -ENOMEM;
+	linear(table, disks, thin_segment(disks, role));
+	if (!table->n)
 		return err_set(e, -ENOSPC, "pool %s has no spare room for its metadata", pool->name);
-	linear(&target, params, 0, &disks->disk[0], segment);
-	return build(pool, role, &target, 1, params, &info, e);
+	return build(pool, role, table, table->params[0], false, &info, e);
 }
 
-static int assemble(const struct thin_ref *pool, const struct disks *disks, struct err *e)
+/* A pool takes notice of larger metadata when it is resumed; not so one that a crash has cut off. */
+static bool is_behind(const struct thin_ref *pool, uint64_t length)
+{
+	struct thin_status status;
+
+	return !thin_status(pool, &status, NULL) && status.mode != THIN_FAILED &&
+	       status.metadata_total < length / THIN_METADATA_BLOCK;
+}
+
+static int assemble(const struct thin_ref *pool, const struct disks *disks,
+		    const struct thin_tune *tune, struct table *table, struct err *e)
 {
 	uint32_t chunk = disks->disk[0].label.chunk_size / THIN_SECTOR;
-	char params[LABEL_DEVICES_MAX][PARAMS_MAX], words[PARAMS_MAX / 2];
-	struct dm_target targets[LABEL_DEVICES_MAX];
 	struct dm_info_plain meta, data, info;
-	uint64_t sectors = 0;
+	char words[PARAMS_MAX / 2];
+	uint64_t chunks;
 	int code;
 
-	linear(targets, params[0], 0, &disks->disk[0], thin_segment(disks, THIN_META));
-	if ((code = build(pool, THIN_META, targets, 1, params[0], &meta, e)))
+	linear(table, disks, thin_segment(disks, THIN_META));
+	if ((code = build(pool, THIN_META, table, table->params[0], false, &meta, e)))
 		return code;
-	for (size_t i = 0; i < disks->n; i++) {
-		linear(&targets[i], params[i], sectors, &disks->disk[i], LABEL_DATA);
-		sectors += targets[i].length;
-	}
-	if ((code = build(pool, THIN_DATA, targets, disks->n, params[0], &data, e)))
+	linear(table, disks, LABEL_DATA);
+	if ((code = build(pool, THIN_DATA, table, table->params[0], false, &data, e)))
 		return code;
-	snprintf(words, sizeof(words), "%u:%u %u:%u %u ", meta.major, meta.minor, data.major,
+	chunks = table->sectors / chunk;
+	snprintf(words, sizeof(words), "%u:%u %u:%u %u", meta.major, meta.minor, data.major,
 		 data.minor, chunk);
-	snprintf(params[0], PARAMS_MAX, "%s%" PRIu64 " 1 error_if_no_space", words,
-		 sectors / chunk / LOW_WATER_PART);
-	targets[0] = (struct dm_target) { 0, sectors / chunk * chunk, "thin-pool", params[0] };
-	return build(pool, THIN_POOL, targets, 1, words, &info, e);
+	snprintf(table->params[0], PARAMS_MAX, "%s %" PRIu64 " %s", words,
+		 chunks * (100 - tune->mark) / 100, tune->queue ? "0" : "1 error_if_no_space");
+	table->n = 1;
+	table->sectors = chunks * chunk;
+	table->targets[0] = (struct dm_target) { 0, table->sectors, "thin-pool", table->params[0] };
+	return build(pool, THIN_POOL, table, words,
+		     tune->rearm || is_behind(pool, thin_length(disks, LABEL_METADATA)), &info, e);
 }
 
-int thin_assemble(const struct thin_ref *pool, const struct disks *disks, struct err *e)
+int thin_assemble(const struct thin_ref *pool, const struct disks *disks,
+		  const struct thin_tune *tune, struct err *e)
 {
+	_cleanup_free_ struct table *table = thin_alloc(sizeof(*table), e);
 	struct err inner = { 0 };
-	int code = assemble(pool, disks, &inner);
+	int code;
 
-	return code ? err_set(e, code, "pool %s does not start: %s; the kernel's log may say why",
+	if (!table)
+		return -ENOMEM;
+	code = assemble(pool, disks, tune, table, &inner);
+	return code ? err_set(e, code, "pool %s can't be put together: %s; the kernel's log may say why",
 			      pool->name, inner.text) : 0;
 }
 

@@ -5,12 +5,26 @@
 #include "provider/thin/disk.h"
 #include "provider/thin/kernel.h"
 
+/* What a pool's table says beyond its devices. */
+struct thin_tune {
+	uint32_t mark;	/* percent of data in use at which the kernel tells */
+	bool queue;	/* a write that finds no space waits, else it fails */
+	bool rearm;	/* let the kernel tell again */
+};
+
+/* As the pool's row wants it. */
+struct thin_tune thin_tune(const struct bvol_pool *pool, bool queue);
+
 /*
  * Make the pool's dm devices as the labels describe them, or adopt those that
- * run. The devices must not be open exclusively. -EUCLEAN: one runs with another
- * table. A crash leaves some of them; they are adopted by the next call.
+ * run: what has become larger, or is tuned otherwise, gets its new table, for
+ * which the pool and its thin devices stand still a moment. The devices must not
+ * be open exclusively. -EUCLEAN: one runs with a table that can't become this
+ * one. A crash leaves some of them, or one that is smaller than the label says;
+ * they are adopted, and grow, by the next call.
  */
-int thin_assemble(const struct thin_ref *pool, const struct disks *disks, struct err *e);
+int thin_assemble(const struct thin_ref *pool, const struct disks *disks,
+		  const struct thin_tune *tune, struct err *e);
 /*
  * The dm device of the metadata (THIN_META) or of its spare (THIN_SPARE) alone, to
  * look at it or mend it while the pool is down. thin_dismantle() takes it away.
@@ -19,5 +33,7 @@ int thin_assemble_one(const struct thin_ref *pool, const struct disks *disks, en
 		      struct err *e);
 /* Take them away, also when only some are there; -EBUSY while a device of the pool is active. */
 int thin_dismantle(const struct thin_ref *pool, struct err *e);
+/* Bytes of all segments of this role. */
+uint64_t thin_length(const struct disks *disks, enum label_role role);
 
 #endif

@@ -284,7 +284,7 @@ int thin_plan_audit(struct store *store, const struct bvol_pool *pool, struct pr
 	a->check.action.act = audit_act;
 	a->check.action.free = audit_free;
 	a->pool = thin_ref(pool);
-	a->paths = thin_copy_paths(pool, e);
+	a->paths = thin_copy_paths(pool->devices, e);
 	code = a->paths ? thin_pool_row(store, &a->pool, &a->row, e) : -ENOMEM;
 	if (!code)
 		code = store_select(store, &thin_type_dev, match, NULL, 0, add_dev, a, e);

@@ -168,7 +168,8 @@ static bool is_wanted(const char *name, const struct bvol_uuid *pool_id, uint32_
 			*p = '/';
 	if (disk_open(path, DISK_READ, ret, NULL))
 		return false;
-	if (disk_is_of(ret, pool_id) && ret->label.index == index)
+	if (disk_is_of(ret, pool_id) &&
+	    (index == DISK_SPARE ? ret->label.spare : !ret->label.spare && ret->label.index == index))
 		return true;
 	disk_close(ret);
 	return false;
@@ -187,6 +188,10 @@ int disk_find(const struct bvol_uuid *pool_id, uint32_t index, struct disk *ret,
 		if (code == -ENODEV) {
 			*ret = found;
 			code = 0;
+			continue;
+		}
+		if (index == DISK_SPARE) {
+			disk_close(&found);
 			continue;
 		}
 		code = err_set(e, -EEXIST,

@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "provider/thin/label.h"
+#include "util/cleanup.h"
 
 #define DISK_PATH_MAX 255
 
@@ -36,9 +37,11 @@ enum disk_use {
 int disk_open(const char *path, enum disk_use use, struct disk *ret, struct err *e);
 void disk_close(struct disk *disk);
 /*
- * Look through all block devices for the one with this number in the pool.
- * -ENODEV without a sentence; -EEXIST: several say that they are it.
+ * Look through all block devices for the one with this number in the pool, or
+ * for one of its spares. -ENODEV without a sentence; -EEXIST: several say that
+ * they have the number.
  */
+#define DISK_SPARE UINT32_MAX
 int disk_find(const struct bvol_uuid *pool_id, uint32_t index, struct disk *ret, struct err *e);
 
 /* Room for n that are not open yet; NULL with a sentence (-ENOMEM). */
@@ -46,6 +49,13 @@ struct disks *disks_new(size_t n, struct err *e);
 /* All devices of the list, which ends with NULL; -EINVAL when two are the same. */
 int disks_open(char *const *paths, enum disk_use use, struct disks **ret, struct err *e);
 struct disks *disks_close(struct disks *disks);
+
+static inline void disks_closep(struct disks **disks)
+{
+	disks_close(*disks);
+}
+
+#define _cleanup_disks_ _cleanup_(disks_closep)
 
 /* Does the device carry this pool's label? */
 bool disk_is_of(const struct disk *disk, const struct bvol_uuid *pool_id);

@@ -104,7 +104,10 @@ int thin_status_parse(const char *text, struct thin_status *ret)
 		s.mode = THIN_READ_ONLY;
 	else
 		return -EBADMSG;
-	if (!skip_word(&text) || !skip_word(&text))
+	if (!skip_word(&text))
+		return -EBADMSG;
+	s.queue = next_is(&text, "queue_if_no_space");
+	if (!s.queue && !skip_word(&text))
 		return -EBADMSG;
 	s.needs_check = next_is(&text, "needs_check");
 	if (!s.needs_check && !next_is(&text, "-"))

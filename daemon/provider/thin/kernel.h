@@ -41,6 +41,7 @@ struct thin_status {
 	uint64_t metadata_used, metadata_total;	/* blocks of THIN_METADATA_BLOCK */
 	uint64_t data_used, data_total;		/* chunks */
 	uint64_t snapshot;			/* block of the metadata snapshot that is held, or 0 */
+	bool queue;				/* a write that finds no space waits */
 };
 
 /* -EBADMSG when it isn't a thin pool's status. */

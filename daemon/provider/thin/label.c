@@ -21,9 +21,12 @@
 /* 64 bytes for each chunk, and as much again for snapshots that diverge. */
 #define METADATA_CHUNK	128
 #define METADATA_MIN	(16 * MIB)
-/* What other tools take as the most, below dm-thin's own 15.94 GiB. */
-#define METADATA_MAX	(16192 * MIB)
+/* The metadata may grow to this many times their length, and to this part of the first device. */
+#define GROWTH		4
+#define GROWTH_PART	32
 #define DATA_MIN	(16 * MIB)
+
+enum { STATE_MAKING, STATE_READY, STATE_SPARE };
 
 struct disk_segment {
 	uint32_t role, zero;
@@ -62,6 +65,8 @@ static uint32_t crc32(const uint8_t *p, size_t n)
 
 static void add_segment(struct label *label, enum label_role role, uint64_t *at, uint64_t length)
 {
+	if (!length)
+		return;
 	label->segments[label->n_segments++] = (struct label_segment) { role, *at, length };
 	*at += length;
 }
@@ -70,23 +75,39 @@ static uint64_t metadata_length(uint64_t pool_size, uint32_t chunk_size)
 {
 	uint64_t length = pool_size / chunk_size * METADATA_CHUNK;
 
-	if (length > METADATA_MAX)
-		return METADATA_MAX;
+	if (length > LABEL_METADATA_MAX)
+		return LABEL_METADATA_MAX;
 	return length < METADATA_MIN ? METADATA_MIN : (length + ALIGN - 1) / ALIGN * ALIGN;
 }
 
-int label_plan(struct label *label, uint64_t pool_size, const char *path, struct err *e)
+/* Bytes for the metadata behind what device 0 begins with; others keep as much as their chunks want. */
+static uint64_t room_length(const struct label *label, uint64_t metadata)
 {
-	uint64_t metadata = metadata_length(pool_size, label->chunk_size), at = 0, least;
+	uint64_t most = label->device_size / GROWTH_PART / ALIGN * ALIGN, wanted = metadata;
+
+	if (label->index == 0) {
+		wanted = GROWTH * metadata < LABEL_METADATA_MAX ? GROWTH * metadata : LABEL_METADATA_MAX;
+		wanted -= metadata;
+		most -= most < metadata ? most : metadata;
+	}
+	return wanted < most ? wanted : most;
+}
+
+int label_plan(struct label *label, uint64_t size, const char *path, struct err *e)
+{
+	bool first = label->index == 0;
+	uint64_t metadata = metadata_length(size, label->chunk_size), at = 0, least;
+	uint64_t room = size ? room_length(label, metadata) : 0;
 	char have[16], want[16];
 
 	label->n_segments = 0;
 	add_segment(label, LABEL_SELF, &at, SELF_LENGTH);
-	if (label->index == 0) {
+	if (first)
 		add_segment(label, LABEL_ROWS, &at, ROWS_LENGTH);
-		add_segment(label, LABEL_METADATA, &at, metadata);
-		add_segment(label, LABEL_SPARE, &at, metadata);
-	}
+	add_segment(label, LABEL_METADATA, &at, first ? metadata : 0);
+	add_segment(label, LABEL_ROOM, &at, room);
+	add_segment(label, LABEL_SPARE, &at, first ? metadata : 0);
+	add_segment(label, LABEL_ROOM, &at, room);
 	least = at + (label->chunk_size > DATA_MIN ? label->chunk_size : DATA_MIN);
 	if (label->device_size < least)
 		return err_set(e, -ENOSPC,
@@ -94,6 +115,39 @@ int label_plan(struct label *label, uint64_t pool_size, const char *path, struct
 			       path, str_size(label->device_size, have), str_size(least, want));
 	add_segment(label, LABEL_DATA, &at, (label->device_size - at) / ALIGN * ALIGN);
 	return 0;
+}
+
+uint64_t label_grow(struct label *label, uint64_t length)
+{
+	const struct label old = *label;
+	enum label_role fresh = LABEL_METADATA, role;
+	uint64_t at = 0, step = length;
+
+	for (uint32_t i = 0; i < old.n_segments; i++)
+		if (old.segments[i].role == LABEL_ROOM && old.segments[i].length < step)
+			step = old.segments[i].length;
+	if (!label_find(label, LABEL_ROOM))
+		return 0;
+	label->n_segments = 0;
+	for (uint32_t i = 0; i < old.n_segments; i++) {
+		const struct label_segment *s = &old.segments[i];
+
+		at = s->offset;
+		role = i ? old.segments[i - 1].role : 0;
+		if (s->role != LABEL_ROOM) {
+			add_segment(label, s->role, &at, s->length);
+			continue;
+		}
+		if (role == LABEL_METADATA || role == LABEL_SPARE) {
+			label->segments[label->n_segments - 1].length += step;
+			at += step;
+		} else {
+			add_segment(label, fresh, &at, step);
+			fresh = LABEL_SPARE;
+		}
+		add_segment(label, LABEL_ROOM, &at, s->length - step);
+	}
+	return step;
 }
 
 const struct label_segment *label_find(const struct label *label, enum label_role role)
@@ -114,7 +168,7 @@ void label_encode(const struct label *label, uint8_t block[LABEL_SIZE])
 	memcpy(disk->pool_id, label->pool_id.b, sizeof(disk->pool_id));
 	disk->index = htole32(label->index);
 	disk->count = htole32(label->count);
-	disk->state = htole32(label->ready);
+	disk->state = htole32(label->spare ? STATE_SPARE : label->ready);
 	disk->chunk_size = htole32(label->chunk_size);
 	disk->device_size = htole64(label->device_size);
 	disk->n_segments = htole32(label->n_segments);
@@ -144,8 +198,8 @@ static bool segments_sound(const struct label *label)
 		    end > label->device_size)
 			return false;
 	}
-	return label_find(label, LABEL_DATA) &&
-	       (label->index > 0 || label_find(label, LABEL_METADATA));
+	return label->spare || (label_find(label, LABEL_DATA) &&
+	       (label->index > 0 || label_find(label, LABEL_METADATA)));
 }
 
 static void take_owner(const struct disk_label *disk, struct label_owner *ret)
@@ -204,7 +258,8 @@ int label_decode(const uint8_t block[LABEL_SIZE], struct label *label)
 	*label = (struct label) {
 		.index = le32toh(disk->index),
 		.count = le32toh(disk->count),
-		.ready = le32toh(disk->state) == 1,
+		.ready = le32toh(disk->state) == STATE_READY,
+		.spare = le32toh(disk->state) == STATE_SPARE,
 		.chunk_size = le32toh(disk->chunk_size),
 		.device_size = le64toh(disk->device_size),
 		.n_segments = le32toh(disk->n_segments),

@@ -11,8 +11,9 @@
  *	12	4	CRC-32 (IEEE 802.3) of the block with this field 0
  *	16	16	UUID of the pool
  *	32	4	index of the device in the pool
- *	36	4	number of the pool's devices
- *	40	4	state of the pool, on device 0: 0 in the making, 1 ready
+ *	36	4	number of the pool's devices; what device 0 says counts
+ *	40	4	state: on device 0 of the pool, 0 in the making, 1 ready; 2 on a
+ *		spare, which has no number yet and waits to become a device of it
  *	44	4	chunk size in bytes
  *	48	8	size of the device in bytes when it was labelled
  *	56	4	number of segments
@@ -24,12 +25,15 @@
  *	1120	4	1 on device 0: metadata and spare have changed roles, in a repair
  *
  * Roles: 1 label, 2 rows (room for a copy of the database's rows), 3 metadata,
- * 4 metadata spare (as large, for a repair), 5 data. Each device has a label and
- * a data segment; the pool's data is that of its devices one after the other.
- * The other segments are on device 0.
+ * 4 metadata spare (as large, for a repair), 5 data, 6 room, into which the
+ * metadata or the spare before it grows, or which becomes the one (the first) or
+ * the other where the device has none. Each device has a label and a data segment,
+ * a spare device a label alone; rows are on device 0. The pool's data is that of
+ * its devices one after the other, and so are its metadata and their spare.
  *
  * A pool becomes ready once, after its metadata was formatted; metadata of a
- * ready pool is never formatted again.
+ * ready pool is never formatted again. A device that is added is labelled first;
+ * it is one of the pool's from the moment at which device 0 counts it.
  *
  * Thin pools are for one node at a time. The owner is written before a node
  * uses a pool for the first time, and nobody opens a pool that is another
@@ -45,6 +49,8 @@
 #include "util/err.h"
 
 #define LABEL_SIZE		4096
+/* Most that dm-thin's tools take for metadata, below dm-thin's own 15.94 GiB. */
+#define LABEL_METADATA_MAX	(UINT64_C(16192) << 20)
 #define LABEL_COPY		(512 * 1024)
 #define LABEL_SEGMENTS_MAX	8
 #define LABEL_DEVICES_MAX	64
@@ -55,6 +61,7 @@ enum label_role {
 	LABEL_METADATA,
 	LABEL_SPARE,
 	LABEL_DATA,
+	LABEL_ROOM,
 };
 
 enum label_owned { LABEL_UNTOLD, LABEL_OWNED, LABEL_FREE };
@@ -76,7 +83,7 @@ struct label_segment {
 struct label {
 	struct bvol_uuid pool_id;
 	uint32_t index, count;
-	bool ready;
+	bool ready, spare;
 	uint32_t chunk_size;		/* bytes */
 	uint64_t device_size;		/* bytes */
 	uint32_t n_segments;
@@ -85,8 +92,17 @@ struct label {
 	bool swapped;			/* the metadata are in the spare's segments, and the other way round */
 };
 
-/* Fill in the segments of a pool's device with this index; -ENOSPC: it is too small. */
-int label_plan(struct label *label, uint64_t pool_size, const char *path, struct err *e);
+/*
+ * Fill in the segments of a pool's device with this index; size: bytes that metadata
+ * on it have to serve, on device 0 those of the whole pool, on one that is added to
+ * a pool its own, else 0. -ENOSPC: it is too small.
+ */
+int label_plan(struct label *label, uint64_t size, const char *path, struct err *e);
+/*
+ * Let the metadata, and their spare, grow by up to length bytes (a multiple of
+ * 1 MiB) into the room on this device; returns how many it has become.
+ */
+uint64_t label_grow(struct label *label, uint64_t length);
 /* NULL when the label has none. */
 const struct label_segment *label_find(const struct label *label, enum label_role role);
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "provider/thin/assemble.h"
+#include "provider/thin/members.h"
 #include "provider/thin/thin.h"
 #include "util/cleanup.h"
 #include "util/log.h"
@@ -12,6 +13,7 @@ struct pool_action {
 	struct action action;
 	struct thin_ref pool;
 	char **paths;
+	struct thin_tune tune;
 	uint32_t chunk_size;
 	bool force;
 };
@@ -32,20 +34,14 @@ static struct pool_action *pool_action_new(const struct bvol_pool *pool, struct 
 		return NULL;
 	a->action.free = pool_action_free;
 	a->pool = thin_ref(pool);
-	a->paths = thin_copy_paths(pool, e);
+	a->paths = thin_copy_paths(pool->devices, e);
+	a->tune = thin_tune(pool, false);
 	a->chunk_size = pool->chunk_size;
 	if (a->paths)
 		return a;
 	free(a);
 	return NULL;
 }
-
-static void disks_closep(struct disks **disks)
-{
-	disks_close(*disks);
-}
-
-#define _cleanup_disks_ _cleanup_(disks_closep)
 
 static bool is_ready(const struct disks *disks, const struct bvol_uuid *pool_id)
 {
@@ -78,7 +74,7 @@ static int plan_labels(const struct pool_action *a, struct disks *disks, struct 
 		};
 		if (i == 0)
 			label_own(&disk->label, LABEL_OWNED);
-		code = label_plan(&disk->label, total, disk->path, e);
+		code = label_plan(&disk->label, i ? 0 : total, disk->path, e);
 	}
 	return code;
 }
@@ -112,7 +108,7 @@ static int claim(const struct pool_action *a, struct err *e)
 /* Bring up what the labels describe and see that it is an empty pool that can be written. */
 static int start(const struct pool_action *a, const struct disks *disks, struct err *e)
 {
-	int code = thin_assemble(&a->pool, disks, e);
+	int code = thin_assemble(&a->pool, disks, &a->tune, e);
 
 	return code ? code : thin_read_back(&a->pool, 0, e);
 }
@@ -141,39 +137,12 @@ static int pool_create_act(struct action *action, struct err *e)
 	return label_write(disks->disk[0].fd, disks->disk[0].path, &disks->disk[0].label, e);
 }
 
-struct wanted {
-	const struct bvol_pool *pool;
-	struct err *e;
-};
-
-/* Paths that other pools name; the same device by another path is found by its label. */
-static int refuse_taken(void *obj, void *data)
-{
-	const struct bvol_pool *other = obj;
-	struct wanted *d = data;
-
-	if (!memcmp(&other->id, &d->pool->id, sizeof(other->id)))
-		return 0;
-	for (char **theirs = other->devices; theirs && *theirs; theirs++)
-		for (char **ours = d->pool->devices; *ours; ours++)
-			if (!strcmp(*theirs, *ours))
-				return err_set(d->e, -EEXIST, "device %s belongs to pool %s", *ours,
-					       other->name);
-	return 0;
-}
-
 static int check_request(struct store *store, const struct bvol_pool *pool, struct err *e)
 {
 	const struct provider_ops *ops = &provider_thin;
-	struct wanted data = { pool, e };
+	size_t n = paths_count(pool->devices);
 	char text[16];
-	size_t n = 0;
-	int code = 0;
 
-	for (; !code && pool->devices && pool->devices[n]; n++)
-		code = disk_check_path(pool->devices[n], e);
-	if (code)
-		return code;
 	if (!n || n > LABEL_DEVICES_MAX)
 		return err_set(e, -EINVAL, "a pool has 1 to %d devices", LABEL_DEVICES_MAX);
 	if (pool->chunk_size < ops->chunk_min || pool->chunk_size > ops->chunk_max ||
@@ -181,7 +150,7 @@ static int check_request(struct store *store, const struct bvol_pool *pool, stru
 		return err_set(e, -EINVAL,
 			       "the chunk size has to be a multiple of 64 KiB and at most 1 GiB, not %s",
 			       str_size(pool->chunk_size, text));
-	return store_select(store, &bvol_type_pool, NULL, NULL, 0, refuse_taken, &data, e);
+	return thin_check_paths(store, &pool->id, pool->devices, e);
 }
 
 int thin_plan_pool_create(struct store *store, const struct bvol_pool *pool, bool force,
@@ -234,15 +203,16 @@ static int release(const struct pool_action *a, const char *path, struct err *e)
 	return code;
 }
 
-/* A crash leaves some of the labels, the first device's at last; the next run erases them. */
+/*
+ * A crash leaves some of the labels, the first device's at last; the next run
+ * erases them.
+ */
 static int pool_destroy_act(struct action *action, struct err *e)
 {
 	struct pool_action *a = (struct pool_action *)action;
 	int code = thin_dismantle(&a->pool, e);
-	size_t n = 0;
+	size_t n = paths_count(a->paths);
 
-	while (a->paths[n])
-		n++;
 	while (!code && n-- > 0)
 		code = release(a, a->paths[n], e);
 	return code;
@@ -274,6 +244,11 @@ int thin_plan_pool_destroy(struct store *store, const struct bvol_pool *pool, st
 		return -ENOMEM;
 	a->action.act = pool_destroy_act;
 	a->action.commit = pool_destroy_commit;
-	*ret = &a->action;
-	return 0;
+	for (char **spare = pool->spares; !code && spare && *spare; spare++)
+		code = paths_append(&a->paths, strdup(*spare), e);
+	if (code)
+		pool_action_free(&a->action);
+	else
+		*ret = &a->action;
+	return code;
 }

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "codec.h"
 #include "provider/thin/assemble.h"
 #include "provider/thin/audit.h"
+#include "provider/thin/members.h"
 #include "provider/thin/thin.h"
 #include "sys/dm.h"
 #include "util/cleanup.h"
@@ -36,7 +36,8 @@ struct open_action {
 	struct action action;
 	struct thin_ref pool;
 	char **paths;
-	bool moved;	/* a path is not the database's any more */
+	struct thin_tune tune;
+	bool moved;	/* the paths are not the database's any more */
 	struct thin_pool row;
 	bool has_op;
 	struct thin_op op;
@@ -104,65 +105,6 @@ static int wake_devices(const struct thin_ref *pool, struct err *e)
 	return dm_list(THIN_DM_PREFIX, wake_one, &wake, e);
 }
 
-/* Is it device number i of n of the pool, whole and usable? */
-static int check_label(const struct thin_ref *pool, const struct disk *disk, size_t i, size_t n,
-		       struct err *e)
-{
-	const struct label *label = &disk->label;
-	char text[BVOL_UUID_TEXT];
-
-	if (disk->found > 0)
-		return err_set(e, -EUCLEAN, "device %s has lost the label of pool %s, or is another one",
-			       disk->path, pool->name);
-	if (disk->found < 0)
-		return err_set(e, -EUCLEAN, "the label of device %s is %s", disk->path,
-			       disk->found == -EPROTO ? "of a newer version of bvol" : "damaged");
-	if (!disk_is_of(disk, &pool->id))
-		return err_set(e, -EUCLEAN, "device %s belongs to another pool, %s", disk->path,
-			       bvol_uuid_text(&label->pool_id, text));
-	if (label->index != i || label->count != n)
-		return err_set(e, -EUCLEAN, "device %s is number %u of %u of pool %s, not %zu of %zu",
-			       disk->path, label->index + 1, label->count, pool->name, i + 1, n);
-	if (disk->size < label->device_size)
-		return err_set(e, -EUCLEAN, "device %s has shrunk from %" PRIu64 " to %" PRIu64 " bytes",
-			       disk->path, label->device_size, disk->size);
-	if (i == 0 && !label->ready)
-		return err_set(e, -EUCLEAN, "pool %s was never completed; delete it", pool->name);
-	return 0;
-}
-
-/* The kernel gives names to disks as they come, so what has the path may be another one today. */
-static int find_moved(struct open_action *a, size_t i, size_t n, struct disk *disk, struct err *e)
-{
-	char *path;
-	int code;
-
-	disk_close(disk);
-	code = disk_find(&a->pool.id, (uint32_t)i, disk, e);
-	if (code || (code = check_label(&a->pool, disk, i, n, e)))
-		return code;
-	path = strdup(disk->path);
-	if (!path)
-		return err_set(e, -ENOMEM, "out of memory");
-	log_notice("device %s of pool %s is %s now", a->paths[i], a->pool.name, path);
-	free(a->paths[i]);
-	a->paths[i] = path;
-	a->moved = true;
-	return 0;
-}
-
-static int open_disk(struct open_action *a, size_t i, size_t n, struct disk *disk, struct err *e)
-{
-	struct err why = { 0 };
-	int code = disk_open(a->paths[i], DISK_READ, disk, &why);
-
-	if (!code)
-		code = check_label(&a->pool, disk, i, n, &why);
-	if (!code || !find_moved(a, i, n, disk, e))
-		return 0;
-	return err_set(e, code, "%s", why.text);
-}
-
 /*
  * Device-mapper lets several of its devices share a disk, so ask whether anyone
  * has it before the pool is started; a running pool has it itself.
@@ -204,21 +146,14 @@ static int assemble(struct open_action *a, struct err *e)
 		a->row.transaction_id, a->has_op ? a->op.next_transaction_id : a->row.transaction_id,
 	};
 	struct disks *disks;
-	size_t n = 0;
-	int code = 0;
+	int code = members_open(&a->pool, &a->paths, &a->moved, &disks, e);
 
-	while (a->paths[n])
-		n++;
-	disks = disks_new(n, e);
-	if (!disks)
-		return -ENOMEM;
-	for (size_t i = 0; !code && i < n; i++)
-		code = open_disk(a, i, n, &disks->disk[i], e);
-	if (!code)
-		code = take_untold(&a->pool, &disks->disk[0], e);
+	if (code)
+		return code;
+	code = take_untold(&a->pool, &disks->disk[0], e);
 	if (!code && !(code = check_unused(&a->pool, disks, e)) &&
 	    !(code = thin_audit_before(&a->pool, disks, &wanted, e)))
-		code = thin_assemble(&a->pool, disks, e);
+		code = thin_assemble(&a->pool, disks, &a->tune, e);
 	disks_close(disks);
 	return code;
 }
@@ -278,33 +213,13 @@ static int open_act(struct action *action, struct err *e)
 	return settle(a, status.transaction_id, e);
 }
 
-static int record_paths(const struct open_action *a, struct store *store, struct err *e)
-{
-	const struct bvol_type *type = &bvol_type_pool;
-	const char *const *paths = (const char *const *)a->paths;
-	struct bvol_pool *pool;
-	void *obj;
-	size_t n = 0;
-	int code = store_get(store, type, &a->pool.id, &obj, e);
-
-	if (code)
-		return code;
-	pool = obj;
-	while (paths[n])
-		n++;
-	code = codec_set_list(type, pool, BVOL_A_POOL_DEVICES, paths, n);
-	code = code ? err_set(e, code, "out of memory") : store_update(store, type, pool, e);
-	bvol_free(type, pool);
-	return code;
-}
-
 static int open_commit(struct action *action, struct store *store, struct err *e)
 {
 	struct open_action *a = (struct open_action *)action;
 	int code = thin_row_put(store, &thin_type_pool, &a->row, e);
 
 	if (!code && a->moved)
-		code = record_paths(a, store, e);
+		code = thin_record_paths(store, &a->pool.id, a->paths, e);
 	if (!code)
 		code = thin_row_drop(store, &thin_type_op, &a->pool.id, e);
 	for (size_t i = 0; !code && i < a->n; i++) {
@@ -361,7 +276,8 @@ int thin_plan_pool_open(struct store *store, const struct bvol_pool *pool, struc
 	a->action.act = open_act;
 	a->action.commit = open_commit;
 	a->pool = thin_ref(pool);
-	a->paths = thin_copy_paths(pool, e);
+	a->tune = thin_tune(pool, paths_count(pool->spares) > 0);
+	a->paths = thin_copy_paths(pool->devices, e);
 	code = a->paths ? plan_open(a, store, e) : -ENOMEM;
 	if (code) {
 		open_free(&a->action);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "codec.h"
+#include "provider/thin/members.h"
 #include "provider/thin/thin.h"
 #include "sys/dm.h"
 #include "util/str.h"
@@ -26,22 +27,72 @@ char **thin_free_paths(char **paths)
 	return NULL;
 }
 
-char **thin_copy_paths(const struct bvol_pool *pool, struct err *e)
+char **thin_copy_paths(char *const *paths, struct err *e)
 {
-	char **paths;
-	size_t n = 0;
+	char **copy = thin_alloc(sizeof(*copy), e);
+	int code = 0;
 
-	while (pool->devices && pool->devices[n])
-		n++;
-	paths = thin_alloc((n + 1) * sizeof(*paths), e);
-	for (size_t i = 0; paths && i < n; i++) {
-		paths[i] = strdup(pool->devices[i]);
-		if (!paths[i]) {
-			err_set(e, -ENOMEM, "out of memory");
-			return thin_free_paths(paths);
-		}
+	for (; copy && !code && paths && *paths; paths++)
+		code = paths_append(&copy, strdup(*paths), e);
+	return code ? thin_free_paths(copy) : copy;
+}
+
+int thin_record_paths(struct store *store, const struct bvol_uuid *pool_id, char *const *paths,
+		      struct err *e)
+{
+	const struct bvol_type *type = &bvol_type_pool;
+	const char *const *list = (const char *const *)paths;
+	struct bvol_pool *pool;
+	size_t n = 0;
+	int code = store_get(store, type, pool_id, (void **)&pool, e);
+
+	if (code)
+		return code;
+	code = codec_set_list(type, pool, BVOL_A_POOL_DEVICES, list, paths_count(paths));
+	for (char **spare = pool->spares; spare && *spare; spare++) {
+		if (paths_have(paths, *spare))
+			free(*spare);
+		else
+			pool->spares[n++] = *spare;
 	}
-	return paths;
+	if (pool->spares)
+		pool->spares[n] = NULL;
+	code = code ? err_set(e, code, "out of memory") : store_update(store, type, pool, e);
+	bvol_free(type, pool);
+	return code;
+}
+
+struct wanted {
+	const struct bvol_uuid *pool_id;
+	char *const *paths;
+	struct err *e;
+};
+
+/* Paths that other pools name; the same device by another path is found by its label. */
+static int refuse_taken(void *obj, void *data)
+{
+	const struct bvol_pool *other = obj;
+	struct wanted *d = data;
+
+	if (!memcmp(&other->id, d->pool_id, sizeof(other->id)))
+		return 0;
+	for (char *const *path = d->paths; *path; path++)
+		if (paths_have(other->devices, *path) || paths_have(other->spares, *path))
+			return err_set(d->e, -EEXIST, "device %s belongs to pool %s", *path,
+				       other->name);
+	return 0;
+}
+
+int thin_check_paths(struct store *store, const struct bvol_uuid *pool_id, char *const *paths,
+		     struct err *e)
+{
+	struct wanted data = { pool_id, paths, e };
+	int code = 0;
+
+	for (char *const *path = paths; !code && *path; path++)
+		code = disk_check_path(*path, e);
+	return code ? code : store_select(store, &bvol_type_pool, NULL, NULL, 0, refuse_taken, &data,
+					  e);
 }
 
 int thin_pool_row(struct store *store, const struct thin_ref *pool, struct thin_pool *ret,
@@ -126,6 +177,8 @@ static int stat_act(struct action *action, struct err *e)
 		usage->metadata_total = status.metadata_total * THIN_METADATA_BLOCK;
 		usage->metadata_used = status.metadata_used * THIN_METADATA_BLOCK;
 		usage->transaction_id = status.transaction_id;
+		usage->full = status.mode == THIN_NO_SPACE;
+		usage->waits = status.queue;
 		code = thin_check_mode(&a->pool, &status, &why);
 		usage->status = !code ? BVOL_POOL_STATUS_AVAILABLE :
 				code == -EROFS ? BVOL_POOL_STATUS_READ_ONLY :
@@ -147,6 +200,16 @@ static int thin_plan_stat(const struct bvol_pool *pool, struct provider_stat **r
 	a->chunk_size = pool->chunk_size;
 	*ret = &a->stat;
 	return 0;
+}
+
+static int thin_events(const struct bvol_pool *pool, uint32_t *ret)
+{
+	char name[THIN_NAME_MAX];
+	struct dm_info_plain info;
+	int code = dm_info(thin_name(&pool->id, THIN_POOL, name), &info, NULL);
+
+	*ret = info.events;
+	return code;
 }
 
 static int thin_device(const struct bvol_uuid *id, char node[32], bool *found)
@@ -174,6 +237,10 @@ const struct provider_ops provider_thin = {
 	.pool_destroy = thin_plan_pool_destroy,
 	.pool_open = thin_plan_pool_open,
 	.pool_stat = thin_plan_stat,
+	.pool_events = thin_events,
+	.pool_extend = thin_plan_pool_extend,
+	.pool_release = thin_plan_pool_release,
+	.pool_adjust = thin_plan_pool_adjust,
 	.create = thin_plan_create,
 	.copy = thin_plan_copy,
 	.mapped = thin_plan_mapped,

@@ -13,6 +13,7 @@
  *	mapped.c	what a device maps
  *	scrub.c		overwrite what no device has
  *	audit.c		is the metadata sound?			finding.c  what a check has found
+ *	extend.c	more space, and the spares of it	members.c  which devices are the pool's
  *
  * Every change of the pool's metadata moves its transaction id on by one or
  * more, in this order: the database learns what is planned and the id that the
@@ -33,6 +34,12 @@ int thin_plan_pool_destroy(struct store *store, const struct bvol_pool *pool, st
 			   struct err *e);
 int thin_plan_pool_open(struct store *store, const struct bvol_pool *pool, struct action **ret,
 			struct err *e);
+int thin_plan_pool_extend(struct store *store, const struct bvol_pool *pool,
+			  const struct provider_extend *how, struct action **ret, struct err *e);
+int thin_plan_pool_release(struct store *store, const struct bvol_pool *pool, char *const *devices,
+			   struct action **ret, struct err *e);
+int thin_plan_pool_adjust(struct store *store, const struct bvol_pool *pool, bool metadata,
+			  struct action **ret, struct err *e);
 int thin_plan_create(struct store *store, const struct bvol_pool *pool, const struct bvol_uuid *id,
 		     uint64_t size, const struct bvol_uuid *origin, struct action **ret,
 		     struct err *e);
@@ -64,9 +71,18 @@ int thin_plan_audit(struct store *store, const struct bvol_pool *pool, struct pr
 /* Zeroed memory; NULL with a sentence (-ENOMEM). */
 void *thin_alloc(size_t size, struct err *e);
 
-/* The paths of a pool, copied; NULL with a sentence (-ENOMEM). */
-char **thin_copy_paths(const struct bvol_pool *pool, struct err *e);
+/* A list of paths, which ends with NULL or is NULL, copied; NULL with a sentence (-ENOMEM). */
+char **thin_copy_paths(char *const *paths, struct err *e);
 char **thin_free_paths(char **paths);
+/*
+ * These are the pool's devices now; a spare that is among them is none any more.
+ * Inside a transaction.
+ */
+int thin_record_paths(struct store *store, const struct bvol_uuid *pool_id, char *const *paths,
+		      struct err *e);
+/* Are these paths that the pool may be given? Neither malformed nor another pool's. */
+int thin_check_paths(struct store *store, const struct bvol_uuid *pool_id, char *const *paths,
+		     struct err *e);
 
 /* A live device of this pool; -ENOENT or -EBUSY with a sentence when there is none. */
 int thin_live(struct store *store, const struct thin_ref *pool, const struct bvol_uuid *id,

@@ -1,0 +1,281 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# space.sh - a pool is told of, grows, and fills up, while its volumes are used.
+#
+#	tests/vm/run --disk 300M --disk 200M --disk 200M --disk 200M -- tests/vm/space.sh [TEST...]
+#
+# shellcheck disable=SC2317,SC2329 # functions are called by their names
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+mib=$((1 << 20))
+
+# field POOL NAME - of pool show.
+field() {
+	bvolctl pool show "$1" --json | get ".$2"
+}
+
+# make NAME SIZE - a volume; its block device in $block.
+make() {
+	bvolctl volume create "$1" --size "$2" >/dev/null && block=$(device_of "$1")
+}
+
+# fill OFFSET MIB - random bytes to the volume of $block.
+fill() {
+	pattern "$scratch/data" "$2"
+	dd if="$scratch/data" of="$block" bs=1M seek="$1" oflag=direct conv=notrunc status=none
+}
+
+whole() {
+	holds "$block" 0 "$scratch/kept"
+}
+
+# pool_is NAME DATA-MIB - it has at least that much data space.
+pool_is() {
+	[ "$(field "$1" data_total)" -ge $(($2 * mib)) ]
+}
+
+devices_are() {
+	[ "$(field "$1" 'devices | join(" ")')" = "$2" ]
+}
+
+clear_up() {
+	local noun name
+	for noun in export volume; do
+		for name in $(bvolctl "$noun" list --json | jq -r '.[].id'); do
+			bvolctl "$noun" delete "$name" >/dev/null || return
+		done
+	done
+	bvolctl pool delete p >/dev/null
+}
+
+# What a reboot leaves of bvol's block devices: nothing.
+take_down() {
+	local kind name
+	for kind in '-[0-9a-f]*' -pool -data -meta; do
+		for name in $(dmsetup ls | awk -v end="$kind\$" '$1 ~ "^bvol-" && $1 ~ end { print $1 }'); do
+			dmsetup remove "$name"
+		done
+	done
+	! dmsetup ls | grep ^bvol-
+}
+
+# How many thresholds were told of: events with status $1 and progress $2 in the file.
+told() {
+	jq -s "map(select(.kind == \"pool-threshold\" and .status == \"$1\" and .progress == $2)) | length" \
+		"$scratch/events"
+}
+
+# told_times SPACE PERCENT N - so many since the beginning.
+told_times() {
+	wait_for 10 has_told "$@" || { echo "$(told "$1" "$2") times" && false; }
+}
+
+has_told() {
+	[ "$(told "$1" "$2")" = "$3" ]
+}
+
+test_refused() {
+	need "a pool" bvolctl pool create p /dev/vda
+	expect_fail 1 "part of pool p already" bvolctl pool extend p /dev/vda
+	ln -sf vda /dev/again
+	expect_fail 1 "part of pool p already" bvolctl pool extend p /dev/again
+	ln -sf vdb /dev/other
+	expect_fail 1 "same device" bvolctl pool extend p /dev/vdb /dev/other
+	expect_fail 1 "cannot find device" bvolctl pool extend p /dev/vdb /dev/nothing
+	expect_fail 1 "not the path of a device" bvolctl pool extend p /etc/passwd
+	expect_fail 1 "there is no pool" bvolctl pool extend q /dev/vdb
+	mkfs.ext4 -qF /dev/vdb
+	expect_fail 1 "--force" bvolctl pool extend p /dev/vdb
+	mkdir -p "$scratch/mount"
+	mount /dev/vdb "$scratch/mount"
+	expect_fail 1 "in use" bvolctl pool extend p /dev/vdb --force
+	expect_fail 1 "in use" bvolctl pool extend p /dev/vdc /dev/vdb --spare --force
+	umount "$scratch/mount"
+	check "a small device" dmsetup create small --table "0 32768 linear /dev/vdd 0"
+	expect_fail 1 "larger device" bvolctl pool extend p /dev/vdc /dev/mapper/small
+	dmsetup remove small
+	check "what was refused has no label" fails grep -q BVOLPOOL <(head -c 4096 /dev/vdc)
+	check "another pool" bvolctl pool create other /dev/vdc
+	expect_fail 1 "belongs to pool other" bvolctl pool extend p /dev/vdc --force
+	expect_fail 1 "rising percentages" bvolctl pool create x /dev/vdd --warn 90,80
+	expect_fail 1 "1 to 99 percent" bvolctl pool create x /dev/vdd --grow 100
+	bvolctl pool delete other >/dev/null
+	bvolctl pool delete p >/dev/null
+	printf '0 614400 linear /dev/vda 0\n614400 409600 linear /dev/vdb 0\n1024000 409600 linear /dev/vdc 0\n' |
+		dmsetup create large
+	check "a pool with a large chunk" bvolctl pool create p /dev/mapper/large --chunk-size 512M --force
+	expect_fail 1 "larger device" bvolctl pool extend p /dev/vdd
+	check "goes" bvolctl pool delete p
+	dmsetup remove large
+	wipefs -qa /dev/vdb
+}
+
+test_extend() {
+	need "a pool" bvolctl pool create p /dev/vda
+	need "a volume" make v 240M
+	fill 0 32
+	cp "$scratch/data" "$scratch/kept"
+	dd if=/dev/zero of="$block" bs=64k seek=1024 oflag=direct conv=notrunc status=none count=200000 &
+	writer=$!
+	mkfs.ext4 -qF /dev/vdb
+	check "a pool is extended while it is written to" bvolctl pool extend p /dev/vdb --force
+	kill "$writer"
+	wait "$writer" 2>/dev/null
+	check "it has the space of both" pool_is p 360
+	check "and says so" devices_are p "/dev/vda /dev/vdb"
+	check "the bytes are there" whole
+	check "the kernel is as the database wants it" same
+	check "an extension is accepted" bvolctl pool extend p /dev/vdc --no-wait
+	bvold_kill
+	need "bvold, killed at it, starts again" bvold_start
+	check "and does what it had accepted" wait_for 10 devices_are p "/dev/vda /dev/vdb /dev/vdc"
+	check "another one is accepted" bvolctl pool extend p /dev/vdd --no-wait
+	nap 0.1
+	bvold_kill
+	need "bvold, killed a little later, starts again" bvold_start
+	check "and does it too" wait_for 10 devices_are p "/dev/vda /dev/vdb /dev/vdc /dev/vdd"
+	check "nothing is left under way" wait_for 10 settled
+	check "the bytes are there still" whole
+	bvold_kill
+	check "nothing runs any more" take_down
+	need "bvold starts after that" bvold_start
+	check "the pool has all devices" pool_is p 730
+	need "the volume has a block device" device_of v
+	block=$(device_of v)
+	check "and its bytes" whole
+	check "it goes" clear_up
+	check "none of the devices has a label" fails grep -q BVOLPOOL <(head -qc 4096 /dev/vd[abcd])
+}
+
+test_spare() {
+	need "a pool that is told of early" bvolctl pool create p /dev/vda --warn 40,60 --grow 50
+	check "a full pool fails writes" shows '.full == "fails"' pool show p
+	check "it gets two spares" bvolctl pool extend p /dev/vdb /dev/vdc --spare
+	check "which are no space yet" fails pool_is p 360
+	check "and with which writes wait" shows '.full == "waits" and (.spares | length) == 2' pool show p
+	expect_fail 1 "a spare of pool p already" bvolctl pool extend p /dev/vdb --spare
+	expect_fail 1 "belongs to pool p" bvolctl pool create q /dev/vdb --force
+	need "a volume" make v 250M
+	fill 0 20
+	cp "$scratch/data" "$scratch/kept"
+	fill 20 85
+	check "a threshold is told of" told_times data 40 1
+	check "it is kept what was told" wait_for 5 shows '.data_warned == 40' pool show p
+	fill 105 25
+	check "a spare is added" wait_for 10 devices_are p "/dev/vda /dev/vdb"
+	check "with an event" event_seen "$scratch/events" \
+		'.kind == "pool-extended" and (.message | test("/dev/vdb"))'
+	check "the other one is kept" shows '.spares == ["/dev/vdc"]' pool show p
+	check "the use has fallen below the thresholds" wait_for 10 shows '.data_warned == 0' pool show p
+	fill 130 55
+	check "the threshold is told of again" told_times data 40 2
+	fill 185 50
+	check "the last spare is added" wait_for 10 devices_are p "/dev/vda /dev/vdb /dev/vdc"
+	check "a full pool fails writes now" wait_for 10 shows '.full == "fails"' pool show p
+	check "the bytes are there" whole
+	check "no job is left" wait_for 10 settled
+	check "the kernel is as the database wants it" same
+	need "bvold dies" bvold_kill
+	need "bvold starts" bvold_start
+	check "and knows all devices" devices_are p "/dev/vda /dev/vdb /dev/vdc"
+	check "show tells of it" shows '.promised > 0 and .data_total > .data_used' pool show p
+	check "it goes" clear_up
+}
+
+# seconds_of COMMAND... - how long it took, in whole seconds, into $took.
+timed() {
+	local start=$EPOCHREALTIME
+	"$@" || return
+	took=$(((${EPOCHREALTIME/./} - ${start/./}) / 1000000))
+}
+
+within() {
+	timed "${@:2}" && { [ "$took" -le "$1" ] || { echo "$took s" && false; }; }
+}
+
+# The pool is full to the brim, and a writer hangs on it, or fails.
+full_pool() {
+	need "a volume that is to be deleted" make w 64M
+	fill 0 20
+	need "a volume that takes the rest" make v 250M
+	dd if=/dev/zero of="$block" bs=1M count=200 oflag=direct status=none
+	bvolctl export create v --initiator "$initiator" --json >"$scratch/export"
+	target=$(get .target <"$scratch/export")
+	need "an initiator logs in" login "$target" "$(get .auth.user <"$scratch/export")" \
+		"$(get .auth.secret <"$scratch/export")"
+	disk=$(disk_of "$target")
+	dd if=/dev/zero of="$disk" bs=1M seek=200 oflag=direct status=none 2>/dev/null &
+	writer=$!
+	check "that it is full is told of" wait_for 60 has_event "$scratch/events" ".kind == \"pool-threshold\" and
+		.progress == 100 and .pool_id == \"$(field p id)\""
+	check "a create is refused" fails bvolctl volume create z --size 64M
+	check "a snapshot is refused" fails bvolctl snapshot create v s
+	check "a volume is deleted" within 4 bvolctl volume delete w
+	check "the export goes at once" within 4 bvolctl export delete v
+	wait "$writer" 2>/dev/null
+	logout "$target" >/dev/null 2>&1
+	check "so does the volume" bvolctl volume delete v
+	check "no job is left" wait_for 10 settled
+	check "the pool works again" make v 64M
+	fill 0 8
+	check "the kernel is as the database wants it" same
+	check "it goes" clear_up
+}
+
+test_full() {
+	need "a pool" bvolctl pool create p /dev/vda --reserve 5
+	full_pool
+}
+
+# The spare is taken away before it is needed: writes must not wait for it.
+test_full_waiting() {
+	dmsetup create gone --table "0 $(blockdev --getsz /dev/vdb) linear /dev/vdb 0"
+	need "a pool" bvolctl pool create p /dev/vda --reserve 5 --grow 99
+	need "with a spare" bvolctl pool extend p /dev/mapper/gone --spare
+	dmsetup remove gone
+	wipefs -qa /dev/vdb
+	dd if=/dev/zero of=/dev/vdb bs=1M count=1 oflag=direct status=none
+	full_pool
+	check "that the spare is lost was told" event_seen "$scratch/events" \
+		'.kind == "pool-extended" and (.message | test("no spare any more"))'
+}
+
+# The disk of a pool is not there when the daemon starts, but later.
+test_late() {
+	local table
+	# Not from its beginning: the label would be found there.
+	table="0 $(($(blockdev --getsz /dev/vda) - 2048)) linear /dev/vda 2048"
+	dmsetup create late --table "$table"
+	need "a pool" bvolctl pool create p /dev/mapper/late
+	need "a volume" make v 64M
+	fill 0 8
+	cp "$scratch/data" "$scratch/kept"
+	check "the daemon ends" bvold_stop
+	check "nothing runs any more" take_down
+	dmsetup remove late
+	need "bvold starts without the disk" bvold_start
+	check "the pool has an error" shows '.status == "error" and (.error | test("late"))' pool show p
+	dmsetup create late --table "$table"
+	check "the disk appears and the pool is up" wait_for 10 shows '.status == "available"' pool show p
+	need "its volume has a block device" device_of v
+	block=$(device_of v)
+	check "with its bytes" whole
+	check "the kernel is as the database wants it" same
+	check "it goes" clear_up
+	dmsetup remove late
+}
+
+need "bvold starts" bvold_start
+need "an initiator" iscsi_start
+echo "node.session.timeo.replacement_timeout = 5" >>/etc/iscsi/iscsid.conf
+events_start "$scratch/events"
+[ $# -gt 0 ] || set -- refused extend spare full full_waiting late
+for name; do
+	echo "== $name ($(cut -d. -f1 /proc/uptime) s)"
+	"test_$name"
+done
+kill "$events_pid" 2>/dev/null
+check "SIGTERM ends bvold" bvold_stop
+finish
