@@ -10,8 +10,8 @@ import os
 import sys
 
 MEASURES = {
-    "vm": ["volume_create", "snapshot_create", "wipe_volume", "export", "fio_iops", "login",
-           "many_volumes", "many_exports", "restart"],
+    "vm": ["volume_create", "snapshot_create", "snapshot_stall", "wipe_volume", "export",
+           "fio_iops", "login", "many_volumes", "many_exports", "restart"],
     "native": ["wipe_zero", "wipe_random", "wipe_verify", "thin_metadata", "backup"],
 }
 COLUMNS = ["measure", "ours (median)", "peer (median)", "ratio", "goal", "met?"]
