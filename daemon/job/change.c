@@ -18,9 +18,21 @@ uint64_t change_now(void)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
+static uint64_t last_tick;
+
+void change_ids_after(const struct bvol_uuid *id)
+{
+	uint64_t tick = 0;
+
+	for (int i = 0; i < 6; i++)
+		tick = tick << 8 | id->b[i];
+	tick = tick << 12 | (uint64_t)(id->b[6] & 0x0f) << 8 | id->b[7];
+	if (tick > last_tick)
+		last_tick = tick;
+}
+
 int change_new_id(struct bvol_uuid *ret)
 {
-	static uint64_t last;
 	uint64_t now = change_now(), ms = now / 1000000;
 	/* In 1/4096 ms, as RFC 9562 6.2 method 3 has it. */
 	uint64_t tick = ms << 12 | (now % 1000000 * 4096 / 1000000);
@@ -29,9 +41,9 @@ int change_new_id(struct bvol_uuid *ret)
 	if (getrandom(ret->b, sizeof(ret->b), 0) != sizeof(ret->b))
 		return -EIO;
 	/* Ids of one process stay in order even when the clock does not. */
-	if (tick <= last)
-		tick = last + 1;
-	last = tick;
+	if (tick <= last_tick)
+		tick = last_tick + 1;
+	last_tick = tick;
 	for (i = 0; i < 6; i++)
 		ret->b[i] = (uint8_t)((tick >> 12) >> (8 * (5 - i)));
 	ret->b[6] = (uint8_t)(0x70 | ((tick >> 8) & 0x0f));
@@ -264,6 +276,20 @@ int change_export(struct change *c, struct bvol_export *o, uint32_t status, cons
 	return 0;
 }
 
+static void describe_job(struct bvol_event *event, const struct bvol_job *o)
+{
+	codec_set(event, BVOL_A_EVENT_JOB_ID, job_id, o->id);
+	codec_set(event, BVOL_A_EVENT_PROGRESS, progress, o->progress);
+	if (bvol_has(o, BVOL_A_JOB_VOLUME_ID))
+		codec_set(event, BVOL_A_EVENT_VOLUME_ID, volume_id, o->volume_id);
+	if (bvol_has(o, BVOL_A_JOB_SNAPSHOT_ID))
+		codec_set(event, BVOL_A_EVENT_SNAPSHOT_ID, snapshot_id, o->snapshot_id);
+	if (bvol_has(o, BVOL_A_JOB_EXPORT_ID))
+		codec_set(event, BVOL_A_EVENT_EXPORT_ID, export_id, o->export_id);
+	if (bvol_has(o, BVOL_A_JOB_POOL_ID))
+		codec_set(event, BVOL_A_EVENT_POOL_ID, pool_id, o->pool_id);
+}
+
 int change_job(struct change *c, struct bvol_job *o, uint32_t status, const char *error,
 	       struct err *e)
 {
@@ -280,15 +306,21 @@ int change_job(struct change *c, struct bvol_job *o, uint32_t status, const char
 	r = change(c, &subject, o, from, status, error, &event, e);
 	if (r < 0)
 		return r;
-	codec_set(event, BVOL_A_EVENT_JOB_ID, job_id, o->id);
-	codec_set(event, BVOL_A_EVENT_PROGRESS, progress, o->progress);
-	if (bvol_has(o, BVOL_A_JOB_VOLUME_ID))
-		codec_set(event, BVOL_A_EVENT_VOLUME_ID, volume_id, o->volume_id);
-	if (bvol_has(o, BVOL_A_JOB_SNAPSHOT_ID))
-		codec_set(event, BVOL_A_EVENT_SNAPSHOT_ID, snapshot_id, o->snapshot_id);
-	if (bvol_has(o, BVOL_A_JOB_EXPORT_ID))
-		codec_set(event, BVOL_A_EVENT_EXPORT_ID, export_id, o->export_id);
-	if (bvol_has(o, BVOL_A_JOB_POOL_ID))
-		codec_set(event, BVOL_A_EVENT_POOL_ID, pool_id, o->pool_id);
+	describe_job(event, o);
 	return 0;
+}
+
+void change_progress(struct change *c, const struct bvol_job *o, const char *message)
+{
+	struct bvol_event *event = codec_new(&bvol_type_event);
+
+	if (!event)
+		return;
+	codec_set(event, BVOL_A_EVENT_KIND, kind, BVOL_EVENT_KIND_JOB_CHANGED);
+	describe_job(event, o);
+	if (!codec_set_string(&bvol_type_event, event, BVOL_A_EVENT_STATUS,
+			      bvol_enum_name(&bvol_enum_job_status, o->status)) &&
+	    !codec_set_string(&bvol_type_event, event, BVOL_A_EVENT_MESSAGE, message))
+		c->emit(event, c->data);
+	bvol_free(&bvol_type_event, event);
 }

@@ -44,6 +44,8 @@ int change_export(struct change *c, struct bvol_export *o, uint32_t status, cons
 		  struct err *e);
 int change_job(struct change *c, struct bvol_job *o, uint32_t status, const char *error,
 	       struct err *e);
+/* Tell at once how far a job is, what no row needs to know. */
+void change_progress(struct change *c, const struct bvol_job *o, const char *message);
 
 /* Add a sentence to the event of the change before, where it has none. -ENOMEM. */
 int change_say(struct change *c, const char *text);
@@ -64,5 +66,7 @@ int change_pool_tell(struct change *c, const struct bvol_pool *o, const struct c
 uint64_t change_now(void);
 /* A new id; ids sort by the time they were made (RFC 9562, version 7). -EIO without randomness. */
 int change_new_id(struct bvol_uuid *ret);
+/* Ids that are made from now on sort behind this one. */
+void change_ids_after(const struct bvol_uuid *id);
 
 #endif

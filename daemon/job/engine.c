@@ -20,10 +20,21 @@ enum { NEXT_ACT = 1, NEXT_WAIT, NEXT_END };
 static void job_run(struct job *job);
 static void job_finish_act(struct job *job, int result);
 
+static void job_unlink(struct job *job)
+{
+	struct job **link = &job->engine->jobs;
+
+	while (*link && *link != job)
+		link = &(*link)->next_job;
+	if (*link)
+		*link = job->next_job;
+}
+
 struct job *job_free(struct job *job)
 {
 	if (!job)
 		return NULL;
+	job_unlink(job);
 	/* Held only where job_prepare()'s transaction failed; nobody can be waiting yet. */
 	lane_release(job);
 	action_free(job->action);
@@ -143,7 +154,9 @@ static int job_advance(struct job *job, struct err *e)
 				return err_set(e, r, "out of memory");
 		}
 		err_clear(&why);
-		r = job->step->plan(job, &job->action, &why);
+		r = job_is_cancelled(job) ?
+		    err_set(&why, -ECANCELED, "it was cancelled before its step %s", job->step->name) :
+		    job->step->plan(job, &job->action, &why);
 		if (r < 0) {
 			err_set(&why, r, "%s: %s", job->step->name, strerror(-r));
 			r = job_fail(job, &why, e);
@@ -170,6 +183,7 @@ static void act_done(void *data, int result, const struct err *why)
 {
 	struct job *job = data;
 
+	job_unwatch(job);
 	if (result < 0 && !job->err.code && !job_undoing(job))
 		job->err = *why;
 	else if (result < 0)
@@ -209,6 +223,8 @@ static void job_act(struct job *job)
 	if (flow->begin && !job->begun && !job_undoing(job))
 		r = flow->begin(job, &e);
 	job->begun = r == 0;
+	if (!r)
+		job_watch(job);
 	if (r < 0)
 		act_done(job, r, &e);
 	else if (workers_run(job->engine->workers, act_work, act_done, job) < 0)
@@ -457,6 +473,8 @@ void engine_open(struct engine *engine, const struct bvol_uuid *pool_id)
 
 void engine_deinit(struct engine *engine)
 {
+	engine->watch = source_free(engine->watch);
+	engine_limits_free(engine);
 	free(engine->closed);
 	engine->closed = NULL;
 	engine->n_closed = 0;
@@ -513,6 +531,8 @@ int job_prepare(struct job *job, struct err *e)
 void job_start(struct job *job)
 {
 	job->engine->running++;
+	job->next_job = job->engine->jobs;
+	job->engine->jobs = job;
 	if (job->next)
 		job_go(job, job->next);
 	else if (lane_held(job, job->step) || !lane_wait(job, job->step))

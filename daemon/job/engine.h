@@ -14,10 +14,14 @@
  * After a crash a job goes on with the step it was at, whose plan and action
  * find out what is done already. When a step fails the workflow's undo steps
  * run, and then its failed() says what becomes of the objects.
+ *
+ * An action that takes long is looked at twice a second while it runs, and
+ * takes orders; see job_order().
  */
 #ifndef BVOL_ENGINE_H
 #define BVOL_ENGINE_H
 
+#include "copy/copy.h"
 #include "job/change.h"
 #include "sys/worker.h"
 #include "util/action.h"
@@ -38,10 +42,15 @@ struct job {
 	const struct job_flow *flow;
 	const struct job_step *step;
 	struct action *action;
+	struct job *next_job;	/* of the engine's */
 	struct job *next_in_lane;
 	struct lane *lane;
 	int next;		/* what job_prepare() found to be next, 0: nothing was prepared */
 	bool begun;		/* the workflow's begin() went through */
+	uint32_t wipe;		/* enum bvol_wipe: how its last wipe was planned */
+	bool watched;		/* its action runs, and takes long */
+	uint64_t seen, seen_at;	/* bytes at the last look, and when: monotonic ns */
+	uint64_t rate;		/* bytes a second, lately */
 	struct err err;		/* why it failed, kept while it is undone */
 };
 
@@ -69,6 +78,11 @@ struct job_flow {
 	 */
 	const char *const *resume;
 	/*
+	 * Names, NULL at the end: steps whose action can be paused and made slower, and
+	 * those that can be cancelled too, for failed() says what that means. May be NULL.
+	 */
+	const char *const *takes_long, *const *cancel;
+	/*
 	 * In the last transaction of a failed job. clean: the undo steps (if any)
 	 * went through. Returns 1 to begin again at the first step.
 	 */
@@ -94,6 +108,10 @@ struct engine {
 	struct workers *workers;
 	struct loop *loop;
 	struct engine_hooks hooks;
+	struct job *jobs;	/* that have not ended */
+	struct source *watch;	/* timer; armed while a job is watched */
+	bool watching;
+	struct pool_rate *rates;
 	struct lane *lanes;
 	unsigned int running;	/* jobs that have not ended */
 	unsigned int ended;	/* rows of jobs that have */
@@ -122,6 +140,31 @@ bool engine_is_closed(const struct engine *engine, const struct bvol_uuid *pool_
 /* Go on with every job of this pool that a crash interrupted. */
 int engine_resume(struct engine *engine, const struct bvol_uuid *pool_id, struct err *e);
 void engine_deinit(struct engine *engine);
+
+/*
+ * watch.c: jobs that take long.
+ */
+
+/* From before the action begins until it has ended. */
+void job_watch(struct job *job);
+void job_unwatch(struct job *job);
+/* Was it told to stop, and may it at the step that it is at? */
+bool job_is_cancelled(const struct job *job);
+/*
+ * Tell a job to stop, to stand still, to go on, to do at most value bytes a
+ * second. Recorded first, so that it holds over a crash, and for a job that waits
+ * for its turn. -EBUSY with a sentence: it can't, or its pool is not up yet.
+ */
+int job_order(struct engine *engine, const struct bvol_uuid *id, enum action_order order,
+	      uint64_t value, struct err *e);
+/* rate.c: what all wipes of a pool share; lives as long as the engine. NULL without memory. */
+struct copy_limit *engine_limit(struct engine *engine, const struct bvol_pool *pool);
+/* The pool has a new rate. */
+void engine_limit_set(struct engine *engine, const struct bvol_pool *pool);
+void engine_limits_free(struct engine *engine);
+
+/* The row of a job that has not ended as it is now, NULL when there is none. */
+const struct bvol_job *engine_job(const struct engine *engine, const struct bvol_uuid *id);
 
 /* One file for each workflow, one line for each in flows.c. */
 extern const struct job_flow *const job_flows[];

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "codec.h"
 #include "fabric/fabric.h"
@@ -72,9 +74,13 @@ int flow_destroy(struct job *job, const struct bvol_uuid *id, struct action **re
 
 struct provider_wipe flow_wipe_policy(const struct job *job, const struct bvol_pool *pool)
 {
+	const struct bvol_job *row = job->row;
+
 	return (struct provider_wipe) {
-		.policy = job->row->wipe ? job->row->wipe : pool->wipe,
-		.verify = job->row->verify || pool->verify,
+		.policy = row->wipe ? row->wipe : pool->wipe,
+		.verify = row->verify || pool->verify,
+		.job_id = row->id,
+		.limit = engine_limit(job->engine, pool),
 	};
 }
 
@@ -90,6 +96,14 @@ int flow_unscrubbed(struct job *job, struct err *e)
 	return store_update(flow_store(job), &bvol_type_pool, pool, e);
 }
 
+const char *flow_why(struct job *job)
+{
+	if (job->err.code == -ECANCELED)
+		snprintf(job->err.text + strlen(job->err.text),
+			 sizeof(job->err.text) - strlen(job->err.text), "; delete it again to finish that");
+	return job->err.text;
+}
+
 int flow_wipe(struct job *job, const struct bvol_uuid *id, struct action **ret, struct err *e)
 {
 	const struct provider_ops *provider;
@@ -101,11 +115,15 @@ int flow_wipe(struct job *job, const struct bvol_uuid *id, struct action **ret, 
 		r = policy_of(job, id, pool, &how, e);
 	if (r < 0)
 		return r;
+	/* What is told to pool or type meanwhile is for what is wiped later. */
+	job->wipe = how.policy;
 	if (how.policy == BVOL_WIPE_NONE || how.policy == BVOL_WIPE_DISCARD)
 		r = flow_unscrubbed(job, e);
 	return r < 0 || how.policy == BVOL_WIPE_NONE ? r :
 	       provider->wipe(flow_store(job), pool, id, &how, ret, e);
 }
+
+const char *const flow_wipes[] = { "wipe", "undo-wipe", NULL };
 
 uint32_t flow_idle(struct job *job, const struct bvol_volume *volume)
 {

@@ -27,6 +27,12 @@ static inline void export_freep(struct bvol_export **o)
 	bvol_free(&bvol_type_export, *o);
 }
 
+static inline void job_row_freep(struct bvol_job **o)
+{
+	bvol_free(&bvol_type_job, *o);
+}
+
+#define _cleanup_job_ _cleanup_(job_row_freep) struct bvol_job *
 #define _cleanup_volume_ _cleanup_(volume_freep) struct bvol_volume *
 #define _cleanup_snapshot_ _cleanup_(snapshot_freep) struct bvol_snapshot *
 #define _cleanup_pool_ _cleanup_(pool_freep) struct bvol_pool *
@@ -79,9 +85,28 @@ int flow_set_volume(struct job *job, uint32_t status, const char *error, struct 
 int flow_set_snapshot(struct job *job, uint32_t status, const char *error, struct err *e);
 int flow_set_export(struct job *job, uint32_t status, const char *error, struct err *e);
 
+/*
+ * In the transaction that ends a destroy: keep a record of what became of the
+ * bytes of the device, which were those of this object.
+ */
+struct record {
+	enum bvol_wiped what;
+	const struct bvol_uuid *id;
+	const char *name, *project;
+};
+int flow_record(struct job *job, const struct bvol_uuid *device, const struct record *of,
+		struct err *e);
+/* The same for a device that had a content of the job's volume. */
+int flow_record_volume(struct job *job, enum bvol_wiped what, const struct bvol_uuid *device,
+		       struct err *e);
+/* The names of steps that wipe. */
+extern const char *const flow_wipes[];
+
 /* Plans that more than one workflow has. */
 int flow_plan_pool_destroy(struct job *job, struct action **ret, struct err *e);
 int flow_plan_activate(struct job *job, struct action **ret, struct err *e);
+/* Why a delete has failed, and what to do when it was cancelled. */
+const char *flow_why(struct job *job);
 /* Plan the wipe of a device in the job's pool, as the job or else the pool wants it; maybe none. */
 int flow_wipe(struct job *job, const struct bvol_uuid *id, struct action **ret, struct err *e);
 /* How the job, or else the pool, wants bytes to go. */

@@ -31,19 +31,20 @@ static int done_destroy(struct job *job, struct err *e)
 /* Those that are left need a look. */
 static int failed(struct job *job, bool clean, struct err *e)
 {
+	const char *why = flow_why(job);
 	_cleanup_group_snapshot_ gs = NULL;
 	_cleanup_snapshots_ s = { 0 };
 	int r = snapshots_of(flow_store(job), &job->row->group_snapshot_id, &s, e);
 
 	for (size_t i = 0; !r && i < s.n; i++)
 		r = change_snapshot(flow_change(job), s.list[i], BVOL_SNAPSHOT_STATUS_ERROR_DELETING,
-				    job->err.text, e);
+				    why, e);
 	if (!r)
 		r = store_get(flow_store(job), &bvol_type_group_snapshot,
 			      &job->row->group_snapshot_id, (void **)&gs, e);
 	return r < 0 ? r : change_group_snapshot(flow_change(job), gs,
 						 BVOL_SNAPSHOT_STATUS_ERROR_DELETING,
-						 job->err.text, e);
+						 why, e);
 }
 
 const struct job_flow flow_group_snapshot_delete = {
@@ -54,5 +55,6 @@ const struct job_flow flow_group_snapshot_delete = {
 		{ 0 },
 	},
 	.resume = (const char *const[]) { "destroy", "wipe", NULL },
+	.takes_long = flow_wipes, .cancel = flow_wipes,
 	.failed = failed,
 };

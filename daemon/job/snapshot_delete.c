@@ -16,7 +16,7 @@ static int done_destroy(struct job *job, struct err *e)
 
 static int failed(struct job *job, bool clean, struct err *e)
 {
-	return flow_set_snapshot(job, BVOL_SNAPSHOT_STATUS_ERROR_DELETING, job->err.text, e);
+	return flow_set_snapshot(job, BVOL_SNAPSHOT_STATUS_ERROR_DELETING, flow_why(job), e);
 }
 
 const struct job_flow flow_snapshot_delete = {
@@ -27,5 +27,6 @@ const struct job_flow flow_snapshot_delete = {
 		{ 0 },
 	},
 	.resume = (const char *const[]) { "destroy", "wipe", NULL },
+	.takes_long = flow_wipes, .cancel = flow_wipes,
 	.failed = failed,
 };

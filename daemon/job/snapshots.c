@@ -101,8 +101,11 @@ int snapshots_gone(struct job *job, struct bvol_snapshot *snapshot, struct err *
 	};
 	_cleanup_group_snapshot_ gs = NULL;
 	uint64_t left;
-	int r = change_snapshot(flow_change(job), snapshot, BVOL_SNAPSHOT_STATUS_DELETED, NULL, e);
+	int r = flow_record(job, &snapshot->id, &(struct record) {
+		BVOL_WIPED_SNAPSHOT, &snapshot->id, snapshot->name, snapshot->project }, e);
 
+	if (!r)
+		r = change_snapshot(flow_change(job), snapshot, BVOL_SNAPSHOT_STATUS_DELETED, NULL, e);
 	if (r < 0 || !bvol_has(snapshot, BVOL_A_SNAPSHOT_GROUP_SNAPSHOT_ID) ||
 	    (r = store_count(flow_store(job), &bvol_type_snapshot, match, &left, e)) || left)
 		return r;

@@ -2,7 +2,7 @@
 /*
  * Delete a volume. Its block device goes first: whoever holds it open stops the
  * job while the volume is still whole. From the second step on it is doomed.
- * What a wipe knows is gone after a crash, so that it is begun again.
+ * After a crash it goes back to the wipe, which finds out what is left to do.
  */
 #include <errno.h>
 
@@ -24,7 +24,9 @@ static int plan_wipe(struct job *job, struct action **ret, struct err *e)
 
 static int done_destroy(struct job *job, struct err *e)
 {
-	return flow_set_volume(job, BVOL_VOLUME_STATUS_DELETED, NULL, e);
+	int r = flow_record_volume(job, BVOL_WIPED_VOLUME, &job->row->volume_id, e);
+
+	return r < 0 ? r : flow_set_volume(job, BVOL_VOLUME_STATUS_DELETED, NULL, e);
 }
 
 /* Someone holds the block device open: as if it had not been asked. Else it needs a look. */
@@ -32,7 +34,7 @@ static int failed(struct job *job, bool clean, struct err *e)
 {
 	if (job->step == job->flow->steps && job->err.code == -EBUSY)
 		return flow_set_volume(job, BVOL_VOLUME_STATUS_AVAILABLE, NULL, e);
-	return flow_set_volume(job, BVOL_VOLUME_STATUS_ERROR_DELETING, job->err.text, e);
+	return flow_set_volume(job, BVOL_VOLUME_STATUS_ERROR_DELETING, flow_why(job), e);
 }
 
 const struct job_flow flow_volume_delete = {
@@ -44,5 +46,6 @@ const struct job_flow flow_volume_delete = {
 		{ 0 },
 	},
 	.resume = (const char *const[]) { "destroy", "wipe", NULL },
+	.takes_long = flow_wipes, .cancel = flow_wipes,
 	.failed = failed,
 };

@@ -46,7 +46,15 @@ static int plan_drop(struct job *job, struct action **ret, struct err *e)
 
 static int done_drop(struct job *job, struct err *e)
 {
-	return flow_set_volume(job, BVOL_VOLUME_STATUS_AVAILABLE, NULL, e);
+	int r = flow_record_volume(job, BVOL_WIPED_REVERTED, &job->row->id, e);
+
+	return r < 0 ? r : flow_set_volume(job, BVOL_VOLUME_STATUS_AVAILABLE, NULL, e);
+}
+
+/* Whether the copy had the volume's old content depends on how far it came; one without has few bytes. */
+static int done_undo(struct job *job, struct err *e)
+{
+	return flow_record_volume(job, BVOL_WIPED_REVERTED, &job->row->id, e);
 }
 
 /* Undone, the volume is what it was before. */
@@ -67,9 +75,10 @@ const struct job_flow flow_volume_revert = {
 	},
 	.undo = (const struct job_step[]) {
 		{ "undo-wipe", LANE_WIPE, plan_wipe, NULL },
-		{ "undo-copy", LANE_POOL, plan_drop, NULL },
+		{ "undo-copy", LANE_POOL, plan_drop, done_undo },
 		{ 0 },
 	},
 	.resume = (const char *const[]) { "drop", "wipe", "undo-copy", "undo-wipe", NULL },
+	.takes_long = flow_wipes,
 	.failed = failed,
 };

@@ -35,16 +35,24 @@ struct provider_stat {
 	struct provider_usage usage;
 };
 
+struct copy_limit;
+
 /* How a device's bytes go. */
 struct provider_wipe {
 	enum bvol_wipe policy;	/* discard, zero or random */
 	bool verify;		/* read back */
+	struct bvol_uuid job_id;	/* the one that may go on after a crash */
+	struct copy_limit *limit;	/* of the pool; a reference is taken. NULL: none */
 };
 
 /* What a wipe has done so far. */
 struct provider_wiped {
-	uint64_t bytes, extents;	/* overwritten; discarded where nothing else was asked for */
-	uint64_t discarded;		/* bytes */
+	enum bvol_wipe policy;
+	uint64_t bytes, extents;	/* that it had alone */
+	uint64_t overwritten, discarded;	/* bytes */
+	bool verified;			/* each of them */
+	uint64_t started_at;		/* also where a crash came in between */
+	char text[160];			/* in words */
 };
 
 /* How a pool gets devices. */
@@ -155,13 +163,18 @@ struct provider_ops {
 	 * Make the content that this inactive device alone has unreadable, where it
 	 * lies; what it shares is left to the last owner. destroy, when it follows,
 	 * takes care of what became the device's own meanwhile. Takes as long as
-	 * the pool's devices do, so not in the pool's lane; after a crash it is
-	 * begun again, before destroy.
+	 * the pool's devices do, so not in the pool's lane. An action that takes
+	 * long; after a crash the same job plans it again, before destroy.
 	 */
 	int (*wipe)(struct store *store, const struct bvol_pool *pool, const struct bvol_uuid *id,
 		    const struct provider_wipe *how, struct action **ret, struct err *e);
-	/* Until the end of destroy's transaction; false when nothing was wiped. No blocking. */
-	bool (*wiped)(const struct bvol_uuid *id, struct provider_wiped *ret);
+	/*
+	 * In the transaction that ends destroy: what the wipe has done, which is
+	 * forgotten with it. 1, or 0 when nothing was wiped. After a crash between the
+	 * two it is what was done when the wipe's own transaction ended.
+	 */
+	int (*wiped)(struct store *store, const struct bvol_pool *pool, const struct bvol_uuid *id,
+		     struct provider_wiped *ret, struct err *e);
 	/*
 	 * Overwrite all that no device of the pool has, while the others go on. id is
 	 * an empty device that was made for this: it takes free chunks in slices of at

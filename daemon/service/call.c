@@ -182,6 +182,13 @@ int call_check_wipe(struct call *call, uint32_t wipe, uint32_t verify)
 	return 0;
 }
 
+int call_check_rate(struct call *call)
+{
+	if (call->request->rate > INT64_MAX)
+		return err_set(&call->err, -EINVAL, "a rate is less than 8 EiB a second");
+	return 0;
+}
+
 /* Add an object; 1 when it is the last one of the page. */
 static int page_add(struct call *call, uint16_t attr, const struct bvol_type *type, const void *obj)
 {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include <errno.h>
+#include <string.h>
 
 #include "model/level.h"
 #include "service/service.h"
@@ -75,6 +76,7 @@ static struct bvol_pool *pool_new(struct call *call, const struct provider_ops *
 		  bvol_has(rq, BVOL_A_REQUEST_GROW) ? rq->grow : config->grow);
 	codec_set(pool, BVOL_A_POOL_DATA_WARNED, data_warned, 0);
 	codec_set(pool, BVOL_A_POOL_METADATA_WARNED, metadata_warned, 0);
+	codec_set(pool, BVOL_A_POOL_WIPE_RATE, wipe_rate, rq->rate);
 	codec_set(pool, BVOL_A_POOL_CREATED_AT, created_at, change_now());
 	return pool;
 }
@@ -87,6 +89,8 @@ static int check_pool(struct call *call, const struct provider_ops *provider,
 
 	if (!r)
 		r = call_check_wipe(call, pool->wipe, pool->verify);
+	if (!r)
+		r = call_check_rate(call);
 	if (!r)
 		r = check_chunk(call, provider, pool->chunk_size);
 	if (!r && pool->reserve > 100)
@@ -177,6 +181,41 @@ int verb_pool_extend(struct call *call)
 	if (!r)
 		r = answer(call, pool);
 	return call_commit(call, job, r);
+}
+
+/* How deletes wipe from now on; a rate is heard of by those that run. */
+int verb_pool_set(struct call *call)
+{
+	const struct bvol_request *rq = call->request;
+	struct service *service = call->service;
+	_cleanup_free_ char *error = NULL;
+	_cleanup_pool_ pool = NULL;
+	int r = service_find(service, &bvol_type_pool, rq->ref, (void **)&pool, &call->err);
+
+	if (!r && !(rq->has & (ARG(WIPE) | ARG(VERIFY) | ARG(RATE))))
+		r = err_set(&call->err, -EINVAL, "pool set needs something to set");
+	if (r < 0)
+		return r;
+	if (bvol_has(rq, BVOL_A_REQUEST_WIPE))
+		pool->wipe = rq->wipe ? rq->wipe : BVOL_WIPE_ZERO;
+	if (bvol_has(rq, BVOL_A_REQUEST_VERIFY))
+		pool->verify = rq->verify;
+	if (bvol_has(rq, BVOL_A_REQUEST_RATE))
+		codec_set(pool, BVOL_A_POOL_WIPE_RATE, wipe_rate, rq->rate);
+	error = pool->error ? strdup(pool->error) : NULL;
+	r = call_check_wipe(call, pool->wipe, pool->verify);
+	if (!r)
+		r = call_check_rate(call);
+	if (!r)
+		r = call_begin(call, NULL, NULL);
+	if (!r)
+		r = change_pool(&service->change, pool, pool->status, error, &call->err);
+	if (!r)
+		r = answer(call, pool);
+	r = call_commit(call, NULL, r);
+	if (!r)
+		engine_limit_set(&service->engine, pool);
+	return r;
 }
 
 static int pool_empty(struct call *call, const struct bvol_pool *pool)

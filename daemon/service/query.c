@@ -1,29 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Verbs that only look: jobs, the daemon itself. */
+/* The daemon itself. */
 #include <errno.h>
 #include <string.h>
 
 #include "service/service.h"
-
-int verb_job_list(struct call *call)
-{
-	static const struct listing jobs = { &bvol_type_job, BVOL_A_RESPONSE_JOB, NULL };
-	struct store_match open[] = {
-		{ .attr = BVOL_A_JOB_STATUS, .number = BVOL_JOB_STATUS_DONE, .not = true },
-		{ .attr = BVOL_A_JOB_STATUS, .number = BVOL_JOB_STATUS_FAILED, .not = true },
-		{ 0 },
-	};
-	void *job = NULL;
-	int r;
-
-	if (!call->request->ref)
-		return call_list(call, &jobs, call->request->all ? NULL : open);
-	r = service_find(call->service, &bvol_type_job, call->request->ref, &job, &call->err);
-	if (!r)
-		r = call_add(call, BVOL_A_RESPONSE_JOB, &bvol_type_job, job);
-	bvol_free(&bvol_type_job, job);
-	return r;
-}
 
 static int count_rows(struct call *call, const struct bvol_type *type, uint32_t *ret)
 {

@@ -125,6 +125,8 @@ struct bvol_job *call_job(struct call *call, const char *kind);
 int call_add_next(struct call *call, uint16_t attr, const struct bvol_type *type, const void *obj);
 /* Does what is asked about the bytes of something that is deleted make sense? */
 int call_check_wipe(struct call *call, uint32_t wipe, uint32_t verify);
+/* Is the rate that is asked for one? */
+int call_check_rate(struct call *call);
 
 /* A -list verb: what matches, with "after" and "limit", each decorated by decorate. */
 struct listing {
@@ -185,6 +187,7 @@ int verb_pool_extend(struct call *call);
 int verb_pool_delete(struct call *call);
 int verb_pool_scrub(struct call *call);
 int verb_pool_check(struct call *call);
+int verb_pool_set(struct call *call);
 int verb_volume_create(struct call *call);
 int verb_volume_list(struct call *call);
 int verb_volume_delete(struct call *call);
@@ -211,6 +214,12 @@ int verb_export_list(struct call *call);
 int verb_export_delete(struct call *call);
 int verb_session_list(struct call *call);
 int verb_job_list(struct call *call);
+int verb_job_cancel(struct call *call);
+int verb_job_pause(struct call *call);
+int verb_job_resume(struct call *call);
+int verb_job_set(struct call *call);
+int verb_wipe_list(struct call *call);
+int verb_wipe_check(struct call *call);
 int verb_quota_list(struct call *call);
 int verb_quota_set(struct call *call);
 

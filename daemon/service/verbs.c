@@ -11,11 +11,12 @@ const struct verb service_verbs[] = {
 
 	{ BVOL_VERB_POOL_CREATE, "pool create", ARG(NAME) | ARG(DEVICES),
 	  ARG(FORCE) | ARG(CHUNK_SIZE) | ARG(RESERVE) | ARG(OVER_SUBSCRIPTION) | ARG(WARN) | ARG(GROW) |
-		WIPE, ANY_AGE,
+		WIPE | ARG(RATE), ANY_AGE,
 	  verb_pool_create },
 	{ BVOL_VERB_POOL_LIST, "pool list", 0, LIST | ARG(REF), FRESH, verb_pool_list },
 	{ BVOL_VERB_POOL_EXTEND, "pool extend", ARG(REF) | ARG(DEVICES), ARG(FORCE) | ARG(SPARE), ANY_AGE,
 	  verb_pool_extend },
+	{ BVOL_VERB_POOL_SET, "pool set", ARG(REF), WIPE | ARG(RATE), ANY_AGE, verb_pool_set },
 	{ BVOL_VERB_POOL_DELETE, "pool delete", ARG(REF), 0, ANY_AGE, verb_pool_delete },
 	{ BVOL_VERB_POOL_SCRUB, "pool scrub", ARG(REF), WIPE, ANY_AGE, verb_pool_scrub },
 	{ BVOL_VERB_POOL_CHECK, "pool check", ARG(REF), 0, ANY_AGE, verb_pool_check },
@@ -67,6 +68,12 @@ const struct verb service_verbs[] = {
 
 	{ BVOL_VERB_SESSION_LIST, "session list", 0, LIST, ANY_AGE, verb_session_list },
 	{ BVOL_VERB_JOB_LIST, "job list", 0, LIST | ARG(REF) | ARG(ALL), ANY_AGE, verb_job_list },
+	{ BVOL_VERB_JOB_CANCEL, "job cancel", ARG(REF), 0, ANY_AGE, verb_job_cancel },
+	{ BVOL_VERB_JOB_PAUSE, "job pause", ARG(REF), 0, ANY_AGE, verb_job_pause },
+	{ BVOL_VERB_JOB_RESUME, "job resume", ARG(REF), 0, ANY_AGE, verb_job_resume },
+	{ BVOL_VERB_JOB_SET, "job set", ARG(REF) | ARG(RATE), 0, ANY_AGE, verb_job_set },
+	{ BVOL_VERB_WIPE_LIST, "wipe list", 0, LIST | ARG(REF) | ARG(PROJECT), ANY_AGE, verb_wipe_list },
+	{ BVOL_VERB_WIPE_CHECK, "wipe verify-chain", 0, LIST | ARG(HEAD), ANY_AGE, verb_wipe_check },
 	{ BVOL_VERB_QUOTA_LIST, "quota list", 0, LIST | ARG(REF), ANY_AGE, verb_quota_list },
 	{ BVOL_VERB_QUOTA_SET, "quota set", ARG(REF),
 	  ARG(VOLUMES) | ARG(SNAPSHOTS) | ARG(GIGABYTES), ANY_AGE, verb_quota_set },

@@ -5,6 +5,8 @@
  */
 #include "store_fixture.h"
 
+#include <pthread.h>
+
 #include "job/engine.h"
 
 static struct change change;
@@ -55,7 +57,7 @@ static int plan(char c, struct action **ret)
 {
 	struct letter *letter = calloc(1, sizeof(*letter));
 
-	letter->action = (struct action) { act, commit, letter_free };
+	letter->action = (struct action) { .act = act, .commit = commit, .free = letter_free };
 	letter->c = c;
 	*ret = &letter->action;
 	return 0;
@@ -106,6 +108,96 @@ static int begin(struct job *job, struct err *e)
 	return fail_at == 'A' ? err_set(e, -EIO, "it was not begun") : 0;
 }
 
+/* An action that takes as long as the test wants it to. */
+struct long_action {
+	struct action action;
+	pthread_mutex_t lock;
+	pthread_cond_t told;
+	bool cancelled, paused, end;
+	uint64_t rate, done, total;
+	unsigned int kept;
+};
+
+static struct long_action work;
+static unsigned int looks;	/* at its progress */
+static void (*on_look)(void);	/* by the loop, between two looks */
+
+static int long_act(struct action *a, struct err *e)
+{
+	int r;
+
+	pthread_mutex_lock(&work.lock);
+	while (!work.cancelled && !work.end)
+		pthread_cond_wait(&work.told, &work.lock);
+	r = work.cancelled ? -ECANCELED : 0;
+	pthread_mutex_unlock(&work.lock);
+	return r ? err_set(e, r, "it was stopped") : 0;
+}
+
+static void long_end(void)
+{
+	pthread_mutex_lock(&work.lock);
+	work.end = true;
+	pthread_cond_signal(&work.told);
+	pthread_mutex_unlock(&work.lock);
+}
+
+static void long_free(struct action *a)
+{
+}
+
+static void long_progress(struct action *a, struct action_progress *ret)
+{
+	looks++;
+	*ret = (struct action_progress) { .done = work.done, .total = work.total, .keep = !work.kept };
+	if (on_look)
+		on_look();
+}
+
+static void long_order(struct action *a, enum action_order order, uint64_t value)
+{
+	pthread_mutex_lock(&work.lock);
+	if (order == ACTION_CANCEL)
+		work.cancelled = true;
+	else if (order == ACTION_RATE)
+		work.rate = value;
+	else
+		work.paused = order == ACTION_PAUSE;
+	pthread_cond_signal(&work.told);
+	pthread_mutex_unlock(&work.lock);
+}
+
+static int long_keep(struct action *a, struct store *store, struct err *e)
+{
+	assert_true(store_in_transaction(store));
+	work.kept++;
+	return 0;
+}
+
+static int plan_long(struct job *job, struct action **ret, struct err *e)
+{
+	work.action = (struct action) {
+		.act = long_act, .free = long_free, .progress = long_progress,
+		.order = long_order, .keep = long_keep,
+	};
+	*ret = &work.action;
+	return 0;
+}
+
+static const char *const long_steps[] = { "long", NULL };
+
+static const struct job_flow long_flow = {
+	.kind = "long",
+	.steps = (const struct job_step[]) {
+		{ "first", LANE_POOL, plan_a, NULL },
+		{ "long", LANE_WIPE, plan_long, NULL },
+		{ "last", LANE_POOL, plan_b, NULL },
+		{ 0 },
+	},
+	.takes_long = long_steps, .cancel = long_steps,
+	.failed = failed,
+};
+
 static const struct job_flow flow = {
 	.kind = "test",
 	.begin = begin,
@@ -122,12 +214,16 @@ static const struct job_flow flow = {
 	.failed = failed,
 };
 
-const struct job_flow *const job_flows[] = { &flow, NULL };
+const struct job_flow *const job_flows[] = { &flow, &long_flow, NULL };
+
+static char told[128];	/* of progress, last */
 
 /* The loop ends when all jobs have, or where the process is to "die". */
 static void emit(const struct bvol_event *event, void *data)
 {
 	assert_int_equal(event->kind, BVOL_EVENT_KIND_JOB_CHANGED);
+	if (event->message && event->progress)
+		snprintf(told, sizeof(told), "%u %s", event->progress, event->message);
 	if (((!strcmp(event->status, "done") || !strcmp(event->status, "failed")) && !--jobs) ||
 	    (stop_after && strlen(trace) >= stop_after))
 		loop_exit(loop, 0);
@@ -144,23 +240,28 @@ static int engine_setup(void **state)
 	fail_at = 0;
 	stop_after = failed_calls = restarts = begun = rounds = 0;
 	jobs = 1;
+	work = (struct long_action) { .lock = PTHREAD_MUTEX_INITIALIZER, .told = PTHREAD_COND_INITIALIZER };
+	looks = 0;
+	on_look = NULL;
+	told[0] = '\0';
 	return 0;
 }
 
 static int engine_teardown(void **state)
 {
+	engine_deinit(&engine);
 	workers_stop(workers);
 	loop_free(loop);
 	return teardown(state);
 }
 
 /* Begins a transaction. */
-static struct job *job_begin(unsigned int pool)
+static struct job *job_begin_kind(unsigned int pool, const char *kind)
 {
 	struct bvol_job *row = codec_new(&bvol_type_job);
 	struct job *job;
 
-	codec_set_string(&bvol_type_job, row, BVOL_A_JOB_KIND, "test");
+	codec_set_string(&bvol_type_job, row, BVOL_A_JOB_KIND, kind);
 	codec_set(row, BVOL_A_JOB_POOL_ID, pool_id, uuid(pool));
 	must(change_begin(&change, &err));
 	must(job_new(&engine, row, &job, &err));
@@ -168,14 +269,24 @@ static struct job *job_begin(unsigned int pool)
 	return job;
 }
 
-static struct bvol_uuid job_make(unsigned int pool)
+static struct job *job_begin(unsigned int pool)
 {
-	struct job *job = job_begin(pool);
+	return job_begin_kind(pool, "test");
+}
+
+static struct bvol_uuid job_make_kind(unsigned int pool, const char *kind)
+{
+	struct job *job = job_begin_kind(pool, kind);
 	struct bvol_uuid id = job->row->id;
 
 	must(change_commit(&change, &err));
 	job_start(job);
 	return id;
+}
+
+static struct bvol_uuid job_make(unsigned int pool)
+{
+	return job_make_kind(pool, "test");
 }
 
 static struct bvol_job *job_row(const struct bvol_uuid *id)
@@ -202,6 +313,7 @@ static void assert_job(const struct bvol_uuid *id, uint32_t status, const char *
 /* Nothing of the old process is left but the database. */
 static void new_process(void)
 {
+	engine_deinit(&engine);
 	workers_stop(workers);
 	loop_free(loop);
 	store_rollback(change.store);
@@ -389,6 +501,113 @@ static void undoing_goes_on_after_a_crash(void **state)
 	bvol_free(&bvol_type_job, row);
 }
 
+static void end_at_third_look(void)
+{
+	work.done += 100;
+	if (looks == 3)
+		long_end();
+}
+
+static void progress_is_told_and_kept(void **state)
+{
+	struct bvol_uuid id;
+	struct bvol_job *row;
+
+	work.total = 1000;
+	on_look = end_at_third_look;
+	id = job_make_kind(1, "long");
+	must(loop_run(loop));
+	assert_true(looks >= 4);
+	assert_string_equal(trace, "ab");
+	assert_true(work.kept >= 1);
+	assert_true(strstr(told, "30 300 B of 1000 B, ") == told);
+	assert_non_null(strstr(told, " s left"));
+	row = job_row(&id);
+	assert_int_equal(row->bytes_done, 300);
+	assert_int_equal(row->progress, 100);
+	assert_false(engine.watching && engine.jobs);
+	bvol_free(&bvol_type_job, row);
+}
+
+static struct bvol_uuid ordered;
+
+static void order(enum action_order what, uint64_t value)
+{
+	must(job_order(&engine, &ordered, what, value, &err));
+}
+
+static void slow_pause_and_cancel(void)
+{
+	const struct bvol_job *row = engine_job(&engine, &ordered);
+
+	if (looks == 1) {
+		order(ACTION_RATE, 5 << 20);
+		order(ACTION_PAUSE, 0);
+		assert_int_equal(work.rate, 5 << 20);
+		assert_true(work.paused);
+		assert_int_equal(row->paused, 1);
+	} else if (looks == 2) {
+		order(ACTION_RESUME, 0);
+		assert_false(work.paused);
+		order(ACTION_CANCEL, 0);
+	}
+}
+
+static void a_job_is_ordered_about(void **state)
+{
+	work.total = 1000;
+	on_look = slow_pause_and_cancel;
+	ordered = job_make_kind(1, "long");
+	must(loop_run(loop));
+	assert_string_equal(trace, "a");
+	assert_int_equal(failed_calls, 1);
+	assert_job(&ordered, BVOL_JOB_STATUS_FAILED, "long", "it was stopped");
+	assert_int_equal(job_order(&engine, &ordered, ACTION_PAUSE, 0, &err), -EBUSY);
+	err_clear(&err);
+}
+
+/* Told before the step begins: it holds, also in another process. */
+static void orders_wait_for_their_step(void **state)
+{
+	struct bvol_uuid pool = uuid(1);
+
+	ordered = job_make_kind(1, "long");
+	order(ACTION_PAUSE, 0);
+	order(ACTION_RATE, 7);
+	new_process();
+	jobs = 1;
+	work.total = 1000;
+	on_look = end_at_third_look;
+	must(engine_resume(&engine, &pool, &err));
+	must(loop_run(loop));
+	assert_true(work.paused);
+	assert_int_equal(work.rate, 7);
+	assert_job(&ordered, BVOL_JOB_STATUS_DONE, "last", NULL);
+	new_process();
+	jobs = 1;
+	ordered = job_make_kind(1, "long");
+	order(ACTION_CANCEL, 0);
+	must(loop_run(loop));
+	assert_job(&ordered, BVOL_JOB_STATUS_FAILED, "long", "it was cancelled before its step long");
+}
+
+static void what_is_short_takes_no_orders(void **state)
+{
+	static const enum action_order orders[] = { ACTION_CANCEL, ACTION_PAUSE, ACTION_RATE };
+	struct bvol_uuid id = job_make(1);
+	struct bvol_job *row;
+
+	for (size_t i = 0; i < N_OF(orders); i++) {
+		assert_int_equal(job_order(&engine, &id, orders[i], 1, &err), -EBUSY);
+		assert_non_null(strstr(err.text, "test job"));
+		err_clear(&err);
+	}
+	must(loop_run(loop));
+	row = job_row(&id);
+	assert_false(row->cancelled || row->paused || row->rate_limit);
+	bvol_free(&bvol_type_job, row);
+}
+
 static void ids_sort_by_time(void **state)
 {
 	struct bvol_uuid last, next;
@@ -420,6 +639,10 @@ int main(void)
 		ENGINE_TEST(a_lane_is_for_one_at_a_time),
 		ENGINE_TEST(a_crash_loses_no_step),
 		ENGINE_TEST(undoing_goes_on_after_a_crash),
+		ENGINE_TEST(progress_is_told_and_kept),
+		ENGINE_TEST(a_job_is_ordered_about),
+		ENGINE_TEST(orders_wait_for_their_step),
+		ENGINE_TEST(what_is_short_takes_no_orders),
 		cmocka_unit_test(ids_sort_by_time),
 	};
 

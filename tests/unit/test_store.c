@@ -62,7 +62,7 @@ static const struct {
 	{ &bvol_type_group_snapshot, { "snapshots" } },
 	{ &bvol_type_snapshot, { "mapped", "exclusive", "shared" } },
 	{ &bvol_type_export, { "sessions", "command_errors", "login_failures" } },
-	{ &bvol_type_job, {} },
+	{ &bvol_type_job, { "rate", "seconds_left" } },
 	{ &bvol_type_quota, { "volumes_used", "snapshots_used", "gigabytes_used" } },
 	{ &type_thin_pool, {} },
 	{ &type_thin_dev, {} },

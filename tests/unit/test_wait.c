@@ -274,6 +274,7 @@ static void interrupted(void **state)
 	kill(process, SIGINT);
 	assert_int_equal(finished(), EXIT_INTERRUPTED);
 	assert_said("goes on, see: bvolctl job show a0000000-0000-0000-0000-000000000000\n");
+	assert_said("to stop it: bvolctl job cancel a0000000-0000-0000-0000-000000000000\n");
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)

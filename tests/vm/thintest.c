@@ -330,7 +330,8 @@ static int plan(const char *verb, struct bvol_pool *pool, char **args, int n,
 	if (!strcmp(verb, "destroy") && n == 2)
 		return ops->destroy(store, pool, &id, action, &err);
 	if (!strcmp(verb, "wipe") && n == 2)
-		return ops->wipe(store, pool, &id, &(struct provider_wipe) { BVOL_WIPE_ZERO, true },
+		return ops->wipe(store, pool, &id, &(struct provider_wipe) {
+				 .policy = BVOL_WIPE_ZERO, .verify = true },
 				 action, &err);
 	if (!strcmp(verb, "deactivate") && n == 2)
 		return ops->deactivate(store, pool, &id, action, &err);

@@ -13,7 +13,7 @@
 static const struct command *const nouns[] = {
 	pool_commands, type_commands, volume_commands, snapshot_commands, group_commands,
 	export_commands, session_commands,
-	job_commands, event_commands, quota_commands, diff_commands, info_commands,
+	job_commands, wipe_commands, event_commands, quota_commands, diff_commands, info_commands,
 	repo_commands, backup_commands, NULL,
 };
 
@@ -142,7 +142,11 @@ static int set_number(const struct param *param, const struct bvol_field *field,
 	int64_t number;
 	int r;
 
-	if (param->bytes) {
+	if (param->rate && (!strcmp(value, "none") || !strcmp(value, "0"))) {
+		*(uint64_t *)at = 0;
+		return 0;
+	}
+	if (param->bytes || param->rate) {
 		r = size_parse(value, narrow ? UINT32_MAX : INT64_MAX, &size, why, sizeof(why));
 	} else {
 		r = number_parse(value, field->kind == BVOL_S64 ? -1 : 0,

@@ -55,6 +55,7 @@ struct param {
 	enum word word;
 	bool required;
 	bool bytes;		/* the value is a size */
+	bool rate;		/* bytes a second; 0 or none is no limit */
 	/* 0, or EXIT_FAILED after a complaint. */
 	int (*set)(struct context *ctx, const char *value);
 };
@@ -100,7 +101,7 @@ struct command {
 extern const struct command pool_commands[], type_commands[], volume_commands[],
 	snapshot_commands[], group_commands[],
 	export_commands[], session_commands[], job_commands[], event_commands[], quota_commands[],
-	diff_commands[], info_commands[], repo_commands[], backup_commands[];
+	wipe_commands[], diff_commands[], info_commands[], repo_commands[], backup_commands[];
 
 /* What most commands do. */
 int run_list(struct context *ctx);

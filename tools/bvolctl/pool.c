@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "command.h"
+#include "print.h"
 
 static const struct param create_params[] = {
 	ARG("NAME", NAME),
@@ -11,6 +12,7 @@ static const struct param create_params[] = {
 	OPTION("--warn", "PERCENT,...", WARN),
 	OPTION("--grow", "PERCENT", GROW),
 	WIPE_OPTIONS,
+	OPTION("--wipe-rate", "RATE", RATE, .rate = true),
 	{ 0 },
 };
 
@@ -21,6 +23,30 @@ static const struct param extend_params[] = {
 	FLAG("--force", FORCE),
 	{ 0 },
 };
+
+static int set_no_verify(struct context *ctx, const char *value)
+{
+	if (ctx->request.has & BVOL_BIT(BVOL_A_REQUEST_VERIFY)) {
+		complain("--verify and --no-verify say the opposite; leave out one of the two");
+		return EXIT_FAILED;
+	}
+	ctx->request.has |= BVOL_BIT(BVOL_A_REQUEST_VERIFY);
+	return 0;
+}
+
+static const struct param set_params[] = {
+	ARG("POOL", REF),
+	WIPE_OPTIONS,
+	{ .name = "--no-verify", .set = set_no_verify },
+	OPTION("--wipe-rate", "RATE", RATE, .rate = true),
+	{ 0 },
+};
+
+static const char *check_set(const struct context *ctx)
+{
+	return ctx->request.has & ~BVOL_BIT(BVOL_A_REQUEST_REF) ? NULL :
+	       "--wipe, --verify, --no-verify or --wipe-rate";
+}
 
 static const struct param ref_params[] = {
 	ARG("POOL", REF),
@@ -57,6 +83,11 @@ const struct command pool_commands[] = {
 		.help = "give a pool more block devices, or keep them for it",
 		.call = BVOL_VERB_POOL_EXTEND, .list = BVOL_VERB_POOL_LIST,
 		.type = &bvol_type_pool, .run = run_change,
+	},
+	{
+		.noun = "pool", .verb = "set", .params = set_params, .check = check_set,
+		.help = "how what is deleted is wiped",
+		.call = BVOL_VERB_POOL_SET, .type = &bvol_type_pool, .run = run_change,
 	},
 	{
 		.noun = "pool", .verb = "delete", .params = ref_params,

@@ -59,6 +59,8 @@ static bool is_size(const struct bvol_field *field)
 		"size", "chunk_size", "data_total", "data_used", "metadata_total", "metadata_used",
 		"provisioned", "fill_rate", "mapped", "exclusive", "shared", "bytes", "added", "freed", "copied",
 		"written", "equal", "zeroed",
+		"wipe_rate", "rate_limit", "bytes_done", "bytes_total", "rate",
+		"bytes_overwritten", "bytes_discarded",
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)

@@ -13,11 +13,13 @@
 
 #include "clock.h"
 #include "print.h"
+#include "size.h"
 #include "wait.h"
 
 #define QUIET_MS	1000
 #define RETRY_MS	200
 #define LOOK_MS		5000
+#define BAR_WIDTH	20
 
 struct waiter {
 	struct context *ctx;
@@ -27,6 +29,10 @@ struct waiter {
 	uint32_t progress;
 	char step[64];
 	char error[BVOL_SENTENCE_MAX + 1];
+	uint64_t done, total;	/* bytes; total 0: of a step that is short */
+	uint64_t rate;		/* bytes a second */
+	uint64_t left;		/* seconds, UINT64_MAX: not known */
+	bool paused;
 	int64_t began, moved;	/* when it was begun, when it was last seen to get on */
 	int64_t heard;		/* when there was last word of it */
 	bool look;		/* ask, something was missed */
@@ -36,7 +42,7 @@ struct waiter {
 
 /* Interruption: the job goes on, so the user is told how to find it again. */
 
-static char farewell[160];
+static char farewell[256];
 
 static void on_interrupt(int signal)
 {
@@ -50,18 +56,42 @@ static void prepare_farewell(const char *id)
 {
 	struct sigaction action = { .sa_handler = on_interrupt };
 
-	snprintf(farewell, sizeof(farewell), "\nbvolctl: job %s goes on, see: bvolctl job show %s\n",
-		 id, id);
+	snprintf(farewell, sizeof(farewell),
+		 "\nbvolctl: job %s goes on, see: bvolctl job show %s\n"
+		 "bvolctl: to stop it: bvolctl job cancel %s\n", id, id, id);
 	sigaction(SIGINT, &action, NULL);
 }
 
 /* A line on the terminal for what takes longer than a second. */
+
+/* "[#####     ]  52% 2.1G of 4.0G, 80.0M/s, 35 s left" */
+static void show_bar(const struct waiter *w)
+{
+	char bar[BAR_WIDTH + 1], done[SIZE_TEXT], total[SIZE_TEXT], rate[SIZE_TEXT];
+	int full = (int)(w->progress * BAR_WIDTH / 100);
+
+	memset(bar, ' ', BAR_WIDTH);
+	memset(bar, '#', full < BAR_WIDTH ? full : BAR_WIDTH);
+	bar[BAR_WIDTH] = '\0';
+	fprintf(stderr, "\r%s %s: [%s] %3u%% %s of %s", w->ctx->command->noun, w->ctx->command->verb,
+		bar, w->progress, size_text(w->done, done), size_text(w->total, total));
+	if (w->paused)
+		fputs(", paused", stderr);
+	else if (w->left != UINT64_MAX)
+		fprintf(stderr, ", %s/s, %llu s left", size_text(w->rate, rate),
+			(unsigned long long)w->left);
+	fputs("\033[K", stderr);
+}
 
 static void show_progress(struct waiter *w)
 {
 	if (clock_ms() - w->began < QUIET_MS || !isatty(STDERR_FILENO))
 		return;
 	w->line = true;
+	if (w->total) {
+		show_bar(w);
+		return;
+	}
 	fprintf(stderr, "\r%s %s: %s %u%% %s\033[K", w->ctx->command->noun, w->ctx->command->verb,
 		bvol_enum_name(&bvol_enum_job_status, w->status), w->progress, w->step);
 }
@@ -101,6 +131,9 @@ static int on_event(const struct bvol_event *event, void *data)
 		return 0;
 	if (event->status)
 		bvol_enum_parse(&bvol_enum_job_status, event->status, &status);
+	/* What it has done is asked for, as often as there is news. */
+	w->look |= !ended(w) && bvol_has(event, BVOL_A_EVENT_PROGRESS) &&
+		   event->progress != w->progress;
 	learn(w, status, bvol_has(event, BVOL_A_EVENT_PROGRESS) ? event->progress : w->progress, NULL);
 	return ended(w);
 }
@@ -125,6 +158,14 @@ static void learn_job(struct waiter *w, const struct bvol_response *response)
 	if (!job)
 		return;
 	learn(w, job->status, job->progress, job->step);
+	/* Who stands still because he was told to has not lost his way. */
+	if (job->paused || job->bytes_done != w->done)
+		w->moved = w->heard;
+	w->paused = job->paused;
+	w->done = job->bytes_done;
+	w->total = job->bytes_total;
+	w->rate = job->rate;
+	w->left = bvol_has(job, BVOL_A_JOB_SECONDS_LEFT) ? job->seconds_left : UINT64_MAX;
 	if (job->error)
 		snprintf(w->error, sizeof(w->error), "%s", job->error);
 }

@@ -22,6 +22,8 @@ struct bvol_snapshot;
 struct bvol_group;
 struct bvol_group_snapshot;
 struct bvol_job;
+struct bvol_proof;
+struct bvol_chain;
 struct bvol_quota;
 struct bvol_difference;
 struct bvol_backup;
@@ -157,6 +159,7 @@ struct bvol_pool {
 	uint64_t fill_rate;	/* Bytes of data space a second that were taken over the last minutes; absent before it is known. */
 	uint64_t full_in;	/* Seconds until the data space is full at this rate; absent while it does not fill. */
 	char *full;	/* What becomes of a write that finds no space: waits, for a minute at most, or fails. */
+	uint64_t wipe_rate;	/* Bytes a second that all wipes of the pool share; 0: no limit. */
 };
 
 /* A block device of a project. */
@@ -264,6 +267,50 @@ struct bvol_job {
 	uint32_t verify;	/* 1: read back what was wiped. */
 	struct bvol_uuid group_snapshot_id;
 	char **devices;	/* Devices asked for. */
+	uint32_t cancelled;	/* 1: it was told to stop. */
+	uint32_t paused;	/* 1: it stands still until it is told to go on. */
+	uint64_t rate_limit;	/* Bytes a second at most; 0: no limit of its own. */
+	uint64_t bytes_done;	/* Of the step that takes long. */
+	uint64_t bytes_total;	/* May grow while others write. */
+	uint64_t rate;	/* Bytes a second now; while it runs. */
+	uint64_t seconds_left;	/* At this rate; while it runs and can be told. */
+};
+
+/* What was done to the bytes of something that is gone: a record that is kept,
+and chained to the one before it. */
+struct bvol_proof {
+	uint64_t has;	/* bit BVOL_A_… of every field that is set */
+	struct bvol_uuid id;
+	uint64_t number;	/* 1 for the first record; each has one more than the one before it. */
+	uint32_t what;
+	struct bvol_uuid object_id;	/* Of the volume or snapshot. */
+	char *name;	/* Its name. */
+	char *project;
+	char *pool;	/* Name of the pool. */
+	struct bvol_uuid pool_id;
+	char **devices;	/* Block devices of the pool. */
+	uint32_t policy;
+	uint32_t verified;	/* 1: every byte was read back and found as it should be. */
+	uint64_t extents;	/* Ranges of the pool's data space that were its own. */
+	uint64_t bytes;	/* In them. */
+	uint64_t bytes_overwritten;
+	uint64_t bytes_discarded;
+	char *done;	/* What was done, in words. */
+	uint64_t started_at;
+	uint64_t finished_at;
+	uint32_t uid;	/* User who asked. */
+	struct bvol_uuid job_id;
+	char *previous;	/* Hash of the record before; 64 zeros in the first. */
+	char *hash;	/* SHA-256 of this record, in hexadecimal digits; see Documentation/wipe.rst. */
+};
+
+/* Whether the records of wipes, or some of them in a row, are as they were written. */
+struct bvol_chain {
+	uint64_t has;	/* bit BVOL_A_… of every field that is set */
+	uint64_t records;	/* That were read and fit. */
+	char *head;	/* Hash of the last one. */
+	struct bvol_uuid proof_id;	/* First record that does not fit. */
+	char *message;	/* Why it does not. */
 };
 
 /* What a project may have and has; a limit of -1 means no limit. */
@@ -397,6 +444,8 @@ struct bvol_request {
 	uint32_t spare;	/* 1 to keep the devices until they are needed. */
 	char *warn;	/* Percentages, with commas between them, or none. */
 	uint32_t grow;	/* Percent. */
+	uint64_t rate;	/* Bytes a second; 0: no limit. */
+	char *head;	/* Hash of a record of a wipe, as it was kept elsewhere. */
 };
 
 /* Answer to a call, either an error with its sentence or objects. */
@@ -418,6 +467,8 @@ struct bvol_response {
 	struct bvol_group **group;
 	struct bvol_group_snapshot **group_snapshot;
 	struct bvol_volume_type **type;
+	struct bvol_proof **proof;
+	struct bvol_chain **chain;
 };
 
 extern const struct bvol_enum bvol_enum_event_kind;
@@ -433,6 +484,7 @@ extern const struct bvol_enum bvol_enum_job_status;
 extern const struct bvol_enum bvol_enum_layer;
 extern const struct bvol_enum bvol_enum_wipe;
 extern const struct bvol_enum bvol_enum_scrub;
+extern const struct bvol_enum bvol_enum_wiped;
 extern const struct bvol_enum bvol_enum_verb;
 extern const struct bvol_type bvol_type_info;
 extern const struct bvol_type bvol_type_auth;
@@ -446,6 +498,8 @@ extern const struct bvol_type bvol_type_snapshot;
 extern const struct bvol_type bvol_type_group;
 extern const struct bvol_type bvol_type_group_snapshot;
 extern const struct bvol_type bvol_type_job;
+extern const struct bvol_type bvol_type_proof;
+extern const struct bvol_type bvol_type_chain;
 extern const struct bvol_type bvol_type_quota;
 extern const struct bvol_type bvol_type_difference;
 extern const struct bvol_type bvol_type_backup;

@@ -159,8 +159,18 @@ const struct bvol_enum bvol_enum_scrub = {
 	},
 };
 
+const struct bvol_enum bvol_enum_wiped = {
+	"wiped", 4,
+	(const char *const[]) {
+		"none",
+		"volume",
+		"snapshot",
+		"reverted",
+	},
+};
+
 const struct bvol_enum bvol_enum_verb = {
-	"verb", 37,
+	"verb", 44,
 	(const char *const[]) {
 		"none",
 		"info",
@@ -199,6 +209,13 @@ const struct bvol_enum bvol_enum_verb = {
 		"type-unset",
 		"type-delete",
 		"pool-extend",
+		"pool-set",
+		"job-cancel",
+		"job-pause",
+		"job-resume",
+		"job-set",
+		"wipe-list",
+		"wipe-check",
 	},
 };
 
@@ -434,10 +451,12 @@ static const struct bvol_field pool_fields[] = {
 	  .kind = BVOL_U64, .offset = offsetof(struct bvol_pool, full_in) },
 	{ .name = "full", .attr = BVOL_A_POOL_FULL,
 	  .kind = BVOL_STRING, .offset = offsetof(struct bvol_pool, full) },
+	{ .name = "wipe_rate", .attr = BVOL_A_POOL_WIPE_RATE,
+	  .kind = BVOL_U64, .offset = offsetof(struct bvol_pool, wipe_rate) },
 };
 
 const struct bvol_type bvol_type_pool = {
-	"pool", sizeof(struct bvol_pool), pool_fields, 29,
+	"pool", sizeof(struct bvol_pool), pool_fields, 30,
 };
 
 static const struct bvol_field volume_fields[] = {
@@ -630,10 +649,90 @@ static const struct bvol_field job_fields[] = {
 	  .kind = BVOL_UUID, .offset = offsetof(struct bvol_job, group_snapshot_id) },
 	{ .name = "devices", .attr = BVOL_A_JOB_DEVICES,
 	  .kind = BVOL_LIST, .offset = offsetof(struct bvol_job, devices) },
+	{ .name = "cancelled", .attr = BVOL_A_JOB_CANCELLED,
+	  .kind = BVOL_U32, .offset = offsetof(struct bvol_job, cancelled) },
+	{ .name = "paused", .attr = BVOL_A_JOB_PAUSED,
+	  .kind = BVOL_U32, .offset = offsetof(struct bvol_job, paused) },
+	{ .name = "rate_limit", .attr = BVOL_A_JOB_RATE_LIMIT,
+	  .kind = BVOL_U64, .offset = offsetof(struct bvol_job, rate_limit) },
+	{ .name = "bytes_done", .attr = BVOL_A_JOB_BYTES_DONE,
+	  .kind = BVOL_U64, .offset = offsetof(struct bvol_job, bytes_done) },
+	{ .name = "bytes_total", .attr = BVOL_A_JOB_BYTES_TOTAL,
+	  .kind = BVOL_U64, .offset = offsetof(struct bvol_job, bytes_total) },
+	{ .name = "rate", .attr = BVOL_A_JOB_RATE,
+	  .kind = BVOL_U64, .offset = offsetof(struct bvol_job, rate) },
+	{ .name = "seconds_left", .attr = BVOL_A_JOB_SECONDS_LEFT,
+	  .kind = BVOL_U64, .offset = offsetof(struct bvol_job, seconds_left) },
 };
 
 const struct bvol_type bvol_type_job = {
-	"job", sizeof(struct bvol_job), job_fields, 22,
+	"job", sizeof(struct bvol_job), job_fields, 29,
+};
+
+static const struct bvol_field proof_fields[] = {
+	{ .name = "id", .attr = BVOL_A_PROOF_ID,
+	  .kind = BVOL_UUID, .offset = offsetof(struct bvol_proof, id) },
+	{ .name = "number", .attr = BVOL_A_PROOF_NUMBER,
+	  .kind = BVOL_U64, .offset = offsetof(struct bvol_proof, number) },
+	{ .name = "what", .attr = BVOL_A_PROOF_WHAT,
+	  .kind = BVOL_ENUM, .offset = offsetof(struct bvol_proof, what), .values = &bvol_enum_wiped },
+	{ .name = "object_id", .attr = BVOL_A_PROOF_OBJECT_ID,
+	  .kind = BVOL_UUID, .offset = offsetof(struct bvol_proof, object_id) },
+	{ .name = "name", .attr = BVOL_A_PROOF_NAME,
+	  .kind = BVOL_STRING, .offset = offsetof(struct bvol_proof, name) },
+	{ .name = "project", .attr = BVOL_A_PROOF_PROJECT,
+	  .kind = BVOL_STRING, .offset = offsetof(struct bvol_proof, project) },
+	{ .name = "pool", .attr = BVOL_A_PROOF_POOL,
+	  .kind = BVOL_STRING, .offset = offsetof(struct bvol_proof, pool) },
+	{ .name = "pool_id", .attr = BVOL_A_PROOF_POOL_ID,
+	  .kind = BVOL_UUID, .offset = offsetof(struct bvol_proof, pool_id) },
+	{ .name = "devices", .attr = BVOL_A_PROOF_DEVICES,
+	  .kind = BVOL_LIST, .offset = offsetof(struct bvol_proof, devices) },
+	{ .name = "policy", .attr = BVOL_A_PROOF_POLICY,
+	  .kind = BVOL_ENUM, .offset = offsetof(struct bvol_proof, policy), .values = &bvol_enum_wipe },
+	{ .name = "verified", .attr = BVOL_A_PROOF_VERIFIED,
+	  .kind = BVOL_U32, .offset = offsetof(struct bvol_proof, verified) },
+	{ .name = "extents", .attr = BVOL_A_PROOF_EXTENTS,
+	  .kind = BVOL_U64, .offset = offsetof(struct bvol_proof, extents) },
+	{ .name = "bytes", .attr = BVOL_A_PROOF_BYTES,
+	  .kind = BVOL_U64, .offset = offsetof(struct bvol_proof, bytes) },
+	{ .name = "bytes_overwritten", .attr = BVOL_A_PROOF_BYTES_OVERWRITTEN,
+	  .kind = BVOL_U64, .offset = offsetof(struct bvol_proof, bytes_overwritten) },
+	{ .name = "bytes_discarded", .attr = BVOL_A_PROOF_BYTES_DISCARDED,
+	  .kind = BVOL_U64, .offset = offsetof(struct bvol_proof, bytes_discarded) },
+	{ .name = "done", .attr = BVOL_A_PROOF_DONE,
+	  .kind = BVOL_STRING, .offset = offsetof(struct bvol_proof, done) },
+	{ .name = "started_at", .attr = BVOL_A_PROOF_STARTED_AT,
+	  .kind = BVOL_TIME, .offset = offsetof(struct bvol_proof, started_at) },
+	{ .name = "finished_at", .attr = BVOL_A_PROOF_FINISHED_AT,
+	  .kind = BVOL_TIME, .offset = offsetof(struct bvol_proof, finished_at) },
+	{ .name = "uid", .attr = BVOL_A_PROOF_UID,
+	  .kind = BVOL_U32, .offset = offsetof(struct bvol_proof, uid) },
+	{ .name = "job_id", .attr = BVOL_A_PROOF_JOB_ID,
+	  .kind = BVOL_UUID, .offset = offsetof(struct bvol_proof, job_id) },
+	{ .name = "previous", .attr = BVOL_A_PROOF_PREVIOUS,
+	  .kind = BVOL_STRING, .offset = offsetof(struct bvol_proof, previous) },
+	{ .name = "hash", .attr = BVOL_A_PROOF_HASH,
+	  .kind = BVOL_STRING, .offset = offsetof(struct bvol_proof, hash) },
+};
+
+const struct bvol_type bvol_type_proof = {
+	"proof", sizeof(struct bvol_proof), proof_fields, 22,
+};
+
+static const struct bvol_field chain_fields[] = {
+	{ .name = "records", .attr = BVOL_A_CHAIN_RECORDS,
+	  .kind = BVOL_U64, .offset = offsetof(struct bvol_chain, records) },
+	{ .name = "head", .attr = BVOL_A_CHAIN_HEAD,
+	  .kind = BVOL_STRING, .offset = offsetof(struct bvol_chain, head) },
+	{ .name = "proof_id", .attr = BVOL_A_CHAIN_PROOF_ID,
+	  .kind = BVOL_UUID, .offset = offsetof(struct bvol_chain, proof_id) },
+	{ .name = "message", .attr = BVOL_A_CHAIN_MESSAGE,
+	  .kind = BVOL_STRING, .offset = offsetof(struct bvol_chain, message) },
+};
+
+const struct bvol_type bvol_type_chain = {
+	"chain", sizeof(struct bvol_chain), chain_fields, 4,
 };
 
 static const struct bvol_field quota_fields[] = {
@@ -875,10 +974,14 @@ static const struct bvol_field request_fields[] = {
 	  .kind = BVOL_STRING, .offset = offsetof(struct bvol_request, warn) },
 	{ .name = "grow", .attr = BVOL_A_REQUEST_GROW,
 	  .kind = BVOL_U32, .offset = offsetof(struct bvol_request, grow) },
+	{ .name = "rate", .attr = BVOL_A_REQUEST_RATE,
+	  .kind = BVOL_U64, .offset = offsetof(struct bvol_request, rate) },
+	{ .name = "head", .attr = BVOL_A_REQUEST_HEAD,
+	  .kind = BVOL_STRING, .offset = offsetof(struct bvol_request, head) },
 };
 
 const struct bvol_type bvol_type_request = {
-	"request", sizeof(struct bvol_request), request_fields, 36,
+	"request", sizeof(struct bvol_request), request_fields, 38,
 };
 
 static const struct bvol_field response_fields[] = {
@@ -914,8 +1017,12 @@ static const struct bvol_field response_fields[] = {
 	  .kind = BVOL_NESTS, .offset = offsetof(struct bvol_response, group_snapshot), .nest = &bvol_type_group_snapshot },
 	{ .name = "type", .attr = BVOL_A_RESPONSE_TYPE,
 	  .kind = BVOL_NESTS, .offset = offsetof(struct bvol_response, type), .nest = &bvol_type_volume_type },
+	{ .name = "proof", .attr = BVOL_A_RESPONSE_PROOF,
+	  .kind = BVOL_NESTS, .offset = offsetof(struct bvol_response, proof), .nest = &bvol_type_proof },
+	{ .name = "chain", .attr = BVOL_A_RESPONSE_CHAIN,
+	  .kind = BVOL_NESTS, .offset = offsetof(struct bvol_response, chain), .nest = &bvol_type_chain },
 };
 
 const struct bvol_type bvol_type_response = {
-	"response", sizeof(struct bvol_response), response_fields, 16,
+	"response", sizeof(struct bvol_response), response_fields, 18,
 };

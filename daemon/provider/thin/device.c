@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "provider/thin/thin.h"
+#include "provider/thin/window.h"
 #include "provider/thin/wipe.h"
 #include "sys/dm.h"
 
@@ -151,7 +152,8 @@ static int create_act(struct action *action, struct err *e)
 
 /*
  * Until the message the device is doomed, but whole; after it the kernel has
- * lost it, and to delete it again does nothing.
+ * lost it, and to delete it again does nothing. While a wipe that was abandoned has
+ * requests under way to its chunks, it stays: they would hit whoever gets them next.
  */
 static int destroy_act(struct action *action, struct err *e)
 {
@@ -161,7 +163,8 @@ static int destroy_act(struct action *action, struct err *e)
 	uint64_t from;
 	int code, resumed;
 
-	if ((code = thin_remove(&dev->id, e)) || (code = op_begin(a, &from, e)))
+	if ((code = thin_remove(&dev->id, e)) || (code = window_close(&dev->id, e)) ||
+	    (code = op_begin(a, &from, e)))
 		return code;
 	code = thin_wipe_last(&dev->id, &quiet, e);
 	if (!code)
@@ -331,7 +334,8 @@ int thin_plan_copy(struct store *store, const struct bvol_pool *pool,
 	if (!a)
 		return -ENOMEM;
 	a->copies.n = n;
-	a->copies.action = (struct action) { create_act, create_commit, create_free };
+	a->copies.action = (struct action) {
+		.act = create_act, .commit = create_commit, .free = create_free };
 	a->copies.copy = thin_alloc(n * sizeof(*copies), e);
 	if (!a->copies.copy) {
 		create_free(&a->copies.action);
@@ -393,7 +397,8 @@ int thin_plan_destroy(struct store *store, const struct bvol_pool *pool,
 		free(a);
 		return code > 0 ? 0 : code;
 	}
-	a->copies.action = (struct action) { destroy_act, destroy_commit, destroy_free };
+	a->copies.action = (struct action) {
+		.act = destroy_act, .commit = destroy_commit, .free = destroy_free };
 	*ret = &a->copies.action;
 	return 0;
 }

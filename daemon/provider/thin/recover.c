@@ -9,6 +9,7 @@
 #include "provider/thin/audit.h"
 #include "provider/thin/members.h"
 #include "provider/thin/thin.h"
+#include "provider/thin/window.h"
 #include "sys/dm.h"
 #include "util/cleanup.h"
 #include "util/log.h"
@@ -63,6 +64,15 @@ struct wake {
 	struct err *e;
 };
 
+/* Open still, by what a killed process has given to a disk that hangs, it keeps its device alive. */
+static int close_window(const struct bvol_uuid *id, struct err *e)
+{
+	struct err why = { 0 };
+	int code = window_close(id, &why);
+
+	return !code || code == -EBUSY ? 0 : err_set(e, code, "%s", why.text);
+}
+
 static int wake_one(const char *name, const char *uuid, void *data)
 {
 	_cleanup_free_ char *params = NULL;
@@ -72,8 +82,7 @@ static int wake_one(const char *name, const char *uuid, void *data)
 	int code;
 
 	if (thin_role_uuid(uuid, THIN_WINDOW, &id) && !dm_table(name, &params, NULL, NULL))
-		return strncmp(params, wake->window, strlen(wake->window)) ? 0 :
-		       dm_remove(name, wake->e);
+		return strncmp(params, wake->window, strlen(wake->window)) ? 0 : close_window(&id, wake->e);
 	if (!thin_role_uuid(uuid, THIN_VOLUME, &id))
 		return 0;
 	code = dm_info(name, &info, wake->e);

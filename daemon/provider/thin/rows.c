@@ -33,12 +33,24 @@ static const struct bvol_field op_fields[] = {
 	FIELD(struct thin_op, next_transaction_id, THIN_OP_NEXT_TRANSACTION_ID, BVOL_U64),
 };
 
+static const struct bvol_field wipe_fields[] = {
+	FIELD(struct thin_wipe, id, THIN_WIPE_ID, BVOL_UUID),
+	FIELD(struct thin_wipe, job_id, THIN_WIPE_JOB_ID, BVOL_UUID),
+	FIELD(struct thin_wipe, policy, THIN_WIPE_POLICY, BVOL_ENUM, .values = &bvol_enum_wipe),
+	FIELD(struct thin_wipe, verify, THIN_WIPE_VERIFY, BVOL_U32),
+	FIELD(struct thin_wipe, part, THIN_WIPE_PART, BVOL_U64),
+	FIELD(struct thin_wipe, counts, THIN_WIPE_COUNTS, BVOL_STRING),
+	FIELD(struct thin_wipe, discarded, THIN_WIPE_DISCARDED, BVOL_U64),
+	FIELD(struct thin_wipe, started_at, THIN_WIPE_STARTED_AT, BVOL_TIME),
+};
+
 #define TYPE(name_, type, fields_) \
 	{ name_, sizeof(type), fields_, sizeof(fields_) / sizeof(*fields_) }
 
 const struct bvol_type thin_type_pool = TYPE("thin_pool", struct thin_pool, pool_fields);
 const struct bvol_type thin_type_dev = TYPE("thin_dev", struct thin_dev, dev_fields);
 const struct bvol_type thin_type_op = TYPE("thin_op", struct thin_op, op_fields);
+const struct bvol_type thin_type_wipe = TYPE("thin_wipe", struct thin_wipe, wipe_fields);
 
 int thin_row_get(struct store *store, const struct bvol_type *type, const struct bvol_uuid *key,
 		 void *row, struct err *e)

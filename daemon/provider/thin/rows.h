@@ -10,6 +10,7 @@
  *			it, live, doomed before the kernel is asked to delete it;
  *			wiping is doomed too, but nobody deletes it who has not
  *			wiped it
+ *	thin_wipe	at most one row a device: how far its wipe has come
  *	thin_op		at most one row a pool: the operation that may be half
  *			done. It is done when the kernel's transaction id equals
  *			next_transaction_id, and not before. Its devices are those
@@ -38,6 +39,9 @@ enum { THIN_DEV_ID = 1, THIN_DEV_POOL_ID, THIN_DEV_DEV_ID, THIN_DEV_SIZE, THIN_D
        THIN_DEV_OPERATION };
 enum { THIN_OP_ID = 1, THIN_OP_NEXT_TRANSACTION_ID };
 
+enum { THIN_WIPE_ID = 1, THIN_WIPE_JOB_ID, THIN_WIPE_POLICY, THIN_WIPE_VERIFY, THIN_WIPE_PART,
+       THIN_WIPE_COUNTS, THIN_WIPE_DISCARDED, THIN_WIPE_STARTED_AT };
+
 struct thin_pool {
 	uint64_t has;
 	struct bvol_uuid id;
@@ -61,9 +65,21 @@ struct thin_op {
 	uint64_t next_transaction_id;
 };
 
-extern const struct bvol_type thin_type_pool, thin_type_dev, thin_type_op;
+struct thin_wipe {
+	uint64_t has;
+	struct bvol_uuid id;	/* of the device */
+	struct bvol_uuid job_id;
+	uint32_t policy;	/* enum bvol_wipe */
+	uint32_t verify;
+	uint64_t part;		/* chunks */
+	char *counts;		/* chunks wiped in each part, with a blank behind each */
+	uint64_t discarded;	/* bytes */
+	uint64_t started_at;
+};
 
-/* Copy the row with this key into row; -ENOENT without a sentence. */
+extern const struct bvol_type thin_type_pool, thin_type_dev, thin_type_op, thin_type_wipe;
+
+/* Copy the row with this key, which has no strings, into row; -ENOENT without a sentence. */
 int thin_row_get(struct store *store, const struct bvol_type *type, const struct bvol_uuid *key,
 		 void *row, struct err *e);
 /* Write all fields of the row, whether it is there or not. */

@@ -239,7 +239,7 @@ int thin_plan_scrub(struct store *store, const struct bvol_pool *pool, const str
 
 	if (!a)
 		return -ENOMEM;
-	a->action = (struct action) { scrub_act, scrub_commit, scrub_free };
+	a->action = (struct action) { .act = scrub_act, .commit = scrub_commit, .free = scrub_free };
 	a->pool = thin_ref(pool);
 	a->chunk_size = pool->chunk_size;
 	a->how = (struct wipe) {

@@ -8,10 +8,10 @@
  *	device.c	create and destroy devices		kernel.c   pool status and messages
  *	active.c	their block devices			assemble.c dm devices of a pool
  *	check.c		what differs from the database		rows.c	   the database's rows
- *	wipe.c		overwrite what a device has alone	window.c   chunks as a block device
+ *	wipe.c		overwrite what a device has alone	wiped.c	   how far that is
+ *	scrub.c		overwrite what no device has		window.c   chunks as a block device
  *	hold.c		keep the metadata for a reader		meta/	   the reader
  *	mapped.c	what a device maps
- *	scrub.c		overwrite what no device has
  *	audit.c		is the metadata sound?			finding.c  what a check has found
  *	extend.c	more space, and the spares of it	members.c  which devices are the pool's
  *
@@ -62,7 +62,8 @@ int thin_plan_wipe(struct store *store, const struct bvol_pool *pool, const stru
 		   const struct provider_wipe *how, struct action **ret, struct err *e);
 int thin_plan_scrub(struct store *store, const struct bvol_pool *pool, const struct bvol_uuid *id,
 		    const struct provider_wipe *how, struct action **ret, struct err *e);
-bool thin_wipe_result(const struct bvol_uuid *id, struct provider_wiped *ret);
+int thin_wipe_result(struct store *store, const struct bvol_pool *pool, const struct bvol_uuid *id,
+		     struct provider_wiped *ret, struct err *e);
 int thin_plan_check(struct store *store, const struct bvol_pool *pool,
 		    struct provider_check **ret, struct err *e);
 int thin_plan_audit(struct store *store, const struct bvol_pool *pool, struct provider_check **ret,

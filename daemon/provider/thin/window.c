@@ -53,6 +53,10 @@ int window_open(const struct thin_ref *pool, const struct bvol_uuid *id, uint32_
 int window_close(const struct bvol_uuid *id, struct err *e)
 {
 	char name[THIN_NAME_MAX];
+	struct err why = { 0 };
+	int code = dm_remove(thin_name(id, THIN_WINDOW, name), &why);
 
-	return dm_remove(thin_name(id, THIN_WINDOW, name), e);
+	if (code == -EBUSY)
+		return err_set(e, code, "a wipe that was given up still has writes under way; try again when the disk answers");
+	return code ? err_set(e, code, "%s", why.text) : 0;
 }

@@ -21,6 +21,7 @@ struct window_run {
  */
 int window_open(const struct thin_ref *pool, const struct bvol_uuid *id, uint32_t chunk_size,
 		const struct window_run *runs, size_t n, char path[WINDOW_PATH], struct err *e);
+/* -EBUSY: a run that was abandoned has it open. 0 too when there is none. */
 int window_close(const struct bvol_uuid *id, struct err *e);
 
 #endif

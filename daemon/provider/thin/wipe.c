@@ -1,80 +1,40 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include <errno.h>
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "copy/wipe.h"
-#include "provider/thin/bits.h"
 #include "provider/thin/hold.h"
 #include "provider/thin/thin.h"
 #include "provider/thin/window.h"
 #include "provider/thin/wipe.h"
+#include "provider/thin/wiped.h"
 #include "sys/dm.h"
 #include "util/cleanup.h"
+#include "util/str.h"
 
 /* While others hold still, no more than this is wiped... */
 #define QUIET_BYTES	(UINT64_C(32) << 20)
 /* ...unless they write so fast that it is never less. */
 #define ROUNDS		8
-
-/* The wipe of one device, from its plan to the device's end. Belongs to one job, so to one thread. */
-struct wiped {
-	struct wiped *next;
-	struct bvol_uuid id;
-	struct thin_ref pool;
-	uint32_t dev_id, chunk_size;
-	struct wipe how;
-	struct bits todo, done;		/* chunks of the data device */
-	uint64_t left;			/* chunks that are to do */
-	bool shares;			/* it maps chunks that others map too */
-	struct provider_wiped result;
-};
-
-static struct wiped *list;
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-
-static struct wiped **find(const struct bvol_uuid *id)
-{
-	struct wiped **link = &list;
-
-	while (*link && memcmp(&(*link)->id, id, sizeof(*id)))
-		link = &(*link)->next;
-	return link;
-}
-
-static struct wiped *get(const struct bvol_uuid *id)
-{
-	struct wiped *w;
-
-	pthread_mutex_lock(&lock);
-	w = *find(id);
-	pthread_mutex_unlock(&lock);
-	return w;
-}
+/*
+ * Between these a run of the copy engine takes some seconds, so that a crash
+ * costs no more and neither do the runs.
+ */
+#define WINDOW_MIN	(UINT64_C(16) << 20)
+#define WINDOW_MAX	(UINT64_C(4) << 30)
+#define SHORT_NS	UINT64_C(4000000000)
+#define LONG_NS		UINT64_C(16000000000)
 
 bool thin_wiped(const struct bvol_uuid *id)
 {
-	return get(id);
+	return wiped_get(id);
 }
 
 void thin_wipe_forget(const struct bvol_uuid *id)
 {
-	struct wiped **link, *w;
-
-	pthread_mutex_lock(&lock);
-	link = find(id);
-	w = *link;
-	if (w)
-		*link = w->next;
-	pthread_mutex_unlock(&lock);
-	if (!w)
-		return;
-	bits_free(&w->todo);
-	bits_free(&w->done);
-	free(w);
+	wiped_forget(id);
 }
 
 /* What to do */
@@ -90,6 +50,8 @@ static int add_extent(const struct meta_extent *extent, void *data)
 	struct mapping *m = data;
 	uint64_t i;
 
+	if (m->w->cancelled)
+		return err_set(m->e, -ECANCELED, "cancelled");
 	if (extent->data + extent->length > m->w->todo.n)
 		return err_set(m->e, -EUCLEAN, "chunk %" PRIu64 " of the pool lies beyond its end",
 			       extent->data);
@@ -101,6 +63,17 @@ static int add_extent(const struct meta_extent *extent, void *data)
 	}
 	m->own += extent->length;
 	return 0;
+}
+
+/* The loop counts what is done. */
+static int make_room(struct wiped *w, uint64_t chunks)
+{
+	int code;
+
+	pthread_mutex_lock(&w->lock);
+	code = bits_size(&w->done, chunks);
+	pthread_mutex_unlock(&w->lock);
+	return code ? code : bits_size(&w->todo, chunks);
 }
 
 /* Find out what the device has alone and was not wiped yet. One that is gone has nothing. */
@@ -118,13 +91,19 @@ static int look(struct wiped *w, struct meta *meta, struct err *e)
 		return 0;
 	if (code)
 		return err_set(e, code, "%s", inner.text);
-	if (bits_size(&w->todo, chunks) || bits_size(&w->done, chunks))
+	if (make_room(w, chunks))
 		return err_set(e, -ENOMEM, "out of memory");
 	bits_clear(&w->todo);
 	/* By the trees alone: nobody's data depends on time stamps that a repair may have lost. */
 	code = meta_exclusive(meta, w->dev_id, true, add_extent, &mapping, e);
+	if (code)
+		return code;
 	w->shares = mapping.own < device.mapped;
-	return code;
+	wiped_go_on(w);
+	pthread_mutex_lock(&w->lock);
+	w->total = w->chunks + w->left;
+	pthread_mutex_unlock(&w->lock);
+	return 0;
 }
 
 static int look_once(struct wiped *w, struct err *e)
@@ -141,63 +120,102 @@ static int look_once(struct wiped *w, struct err *e)
 
 /* Doing it */
 
-/* The next runs of chunks that are to do; how many. */
+/* The next runs of chunks that are to do, together at most a window of bytes; how many. */
 static size_t next_runs(struct wiped *w, uint64_t *chunk, struct window_run runs[WINDOW_RUNS])
 {
+	uint64_t room = w->window / w->chunk_size ?: 1;
 	size_t n = 0;
 
-	while (n < WINDOW_RUNS && bits_next_run(&w->todo, *chunk, &runs[n].chunk, &runs[n].length)) {
+	while (room && n < WINDOW_RUNS &&
+	       bits_next_run(&w->todo, *chunk, &runs[n].chunk, &runs[n].length)) {
+		if (runs[n].length > room)
+			runs[n].length = room;
+		room -= runs[n].length;
 		*chunk = runs[n].chunk + runs[n].length;
 		n++;
 	}
 	return n;
 }
 
-static int wipe_window(struct wiped *w, const char *path, const struct window_run *runs, size_t n,
-		       struct err *e)
+static void on_progress(void *data, const struct copy_progress *progress)
 {
-	struct copy_extent extent = { 0 };
+	struct wiped *w = data;
+
+	pthread_mutex_lock(&w->lock);
+	w->progress = *progress;
+	pthread_mutex_unlock(&w->lock);
+}
+
+static void adapt_window(struct wiped *w, uint64_t ns)
+{
+	if (ns < SHORT_NS && w->window < WINDOW_MAX)
+		w->window *= 2;
+	else if (ns > LONG_NS && w->window > WINDOW_MIN)
+		w->window /= 2;
+}
+
+static int wipe_window(struct wiped *w, const char *path, uint64_t bytes, struct err *e)
+{
+	struct copy_extent extent = { .length = bytes };
 	struct copy_plan plan = {
 		.path = path, .extents = &extent, .n_extents = 1,
 		.discard_optional = w->how.policy != WIPE_DISCARD,
+		.pool = w->quiet ? NULL : w->limit,
+		.hooks = { .progress = on_progress, .data = w },
 	};
 	struct wipe_result result = { 0 };
 	struct copy *copy;
-	int code;
+	int code = wipe_new(&w->how, &plan, &copy, e);
 
-	for (size_t i = 0; i < n; i++)
-		extent.length += runs[i].length * w->chunk_size;
-	code = wipe_new(&w->how, &plan, &copy, e);
 	if (code)
 		return code;
-	code = wipe_run(&w->how, copy, &result, e);
+	code = wiped_begin(w, copy, bytes, e);
+	if (!code)
+		code = wipe_run(&w->how, copy, &result, e);
+	wiped_end(w);
 	copy_free(copy);
 	if (code)
 		return code;
-	w->result.bytes += result.bytes;
-	w->result.extents += n;
+	pthread_mutex_lock(&w->lock);
 	w->result.discarded += result.discarded;
+	pthread_mutex_unlock(&w->lock);
+	adapt_window(w, result.ns);
 	return 0;
 }
 
-/* A crash in here is one before it: the next wipe of this device begins again. */
+/*
+ * A crash in here leaves the window, and chunks that are wiped by half: they count
+ * as not wiped. A run that was abandoned has the window open, which stays: as long
+ * as it is there, nobody gets rid of the device that the chunks belong to.
+ */
+static int wipe_runs(struct wiped *w, const struct window_run *runs, size_t n, struct err *e)
+{
+	char path[WINDOW_PATH];
+	uint64_t chunks = 0;
+	int code = window_open(&w->pool, &w->id, w->chunk_size, runs, n, path, e), closed;
+
+	for (size_t i = 0; i < n; i++)
+		chunks += runs[i].length;
+	if (!code)
+		code = wipe_window(w, path, chunks * w->chunk_size, e);
+	if (code == -ETIMEDOUT)
+		return code;
+	closed = window_close(&w->id, e);
+	code = code ? code : closed;
+	for (size_t i = 0; !code && i < n; i++)
+		wiped_add(w, runs[i].chunk, runs[i].length);
+	return code;
+}
+
 static int wipe_left(struct wiped *w, struct err *e)
 {
 	_cleanup_free_ struct window_run *runs = thin_alloc(WINDOW_RUNS * sizeof(*runs), e);
-	char path[WINDOW_PATH];
 	uint64_t chunk = 0;
 	size_t n;
-	int code = runs ? 0 : -ENOMEM, closed;
+	int code = runs ? 0 : -ENOMEM;
 
-	while (!code && w->left && (n = next_runs(w, &chunk, runs))) {
-		code = window_open(&w->pool, &w->id, w->chunk_size, runs, n, path, e);
-		if (!code)
-			code = wipe_window(w, path, runs, n, e);
-		closed = window_close(&w->id, e);
-		code = code ? code : closed;
-		for (size_t i = 0; !code && i < n; i++)
-			bits_set_run(&w->done, runs[i].chunk, runs[i].length);
-	}
+	while (!code && w->left && (n = next_runs(w, &chunk, runs)))
+		code = wipe_runs(w, runs, n, e);
 	if (!code)
 		w->left = 0;
 	return code;
@@ -328,18 +346,24 @@ static int wipe_quietly(struct wiped *w, struct quiet *quiet, struct err *e)
  */
 int thin_wipe_last(const struct bvol_uuid *id, struct quiet *quiet, struct err *e)
 {
-	struct wiped *w = get(id);
-	int code = w ? wipe_rounds(w, e) : 0;
+	struct wiped *w = wiped_get(id);
+	int code;
 
-	if (!w || code)
-		return code;
-	for (int i = 0; i < ROUNDS; i++) {
+	if (!w)
+		return 0;
+	w->quiet = true;
+	code = wipe_rounds(w, e);
+	for (int i = 0; !code && i < ROUNDS; i++) {
 		code = wipe_quietly(w, quiet, e);
+		if (!code)
+			wiped_sum_up(w);
 		if (code <= 0)
 			return code;
 		if ((code = quiet_end(quiet, e)))
 			return code;
 	}
+	if (code)
+		return code;
 	return err_set(e, -EBUSY, "volumes that share with it are made active all the while; try again");
 }
 
@@ -365,11 +389,27 @@ struct wipe_action {
 	int code;		/* other than 0: not acted, or failed */
 };
 
+/* "cancelled after 1.0 GiB of 4.0 GiB" */
+static int tell_cancelled(struct wiped *w, struct err *e)
+{
+	struct action_progress p = { 0 };
+	char done[16], total[16];
+	bool hangs = e->code == -ETIMEDOUT;
+
+	wiped_progress(w, &p);
+	err_clear(e);
+	return err_set(e, -ECANCELED, "the wipe was cancelled after %s of %s%s",
+		       str_size(p.done, done), str_size(p.total, total), hangs ?
+		       "; the disk does not answer, and may still write what it was given" : "");
+}
+
 static int wipe_act(struct action *action, struct err *e)
 {
 	struct wipe_action *a = (struct wipe_action *)action;
 
 	a->code = wipe_rounds(a->w, e);
+	if (a->code && a->w->cancelled)
+		a->code = tell_cancelled(a->w, e);
 	return a->code;
 }
 
@@ -382,30 +422,19 @@ static void wipe_free(struct action *action)
 	free(a);
 }
 
-static int wiped_new(const struct bvol_pool *pool, const struct thin_dev *dev,
-		     const struct provider_wipe *how, struct wiped **ret, struct err *e)
+static void wipe_progress(struct action *action, struct action_progress *ret)
 {
-	static const enum wipe_policy policies[] = {
-		[BVOL_WIPE_DISCARD] = WIPE_DISCARD, [BVOL_WIPE_ZERO] = WIPE_ZERO,
-		[BVOL_WIPE_RANDOM] = WIPE_RANDOM,
-	};
-	struct wiped *w = thin_alloc(sizeof(*w), e);
+	wiped_progress(((struct wipe_action *)action)->w, ret);
+}
 
-	if (!w)
-		return -ENOMEM;
-	w->id = dev->id;
-	w->pool = thin_ref(pool);
-	w->dev_id = dev->dev_id;
-	w->chunk_size = pool->chunk_size;
-	w->how = (struct wipe) { .policy = policies[how->policy], .verify = how->verify };
-	/* What an earlier attempt has wiped may have been written anew since. */
-	thin_wipe_forget(&dev->id);
-	pthread_mutex_lock(&lock);
-	w->next = list;
-	list = w;
-	pthread_mutex_unlock(&lock);
-	*ret = w;
-	return 0;
+static void wipe_order(struct action *action, enum action_order order, uint64_t value)
+{
+	wiped_order(((struct wipe_action *)action)->w, order, value);
+}
+
+static int wipe_keep(struct action *action, struct store *store, struct err *e)
+{
+	return wiped_keep(((struct wipe_action *)action)->w, store, e);
 }
 
 int thin_plan_wipe(struct store *store, const struct bvol_pool *pool, const struct bvol_uuid *id,
@@ -421,24 +450,31 @@ int thin_plan_wipe(struct store *store, const struct bvol_pool *pool, const stru
 	a = thin_alloc(sizeof(*a), e);
 	if (!a)
 		return -ENOMEM;
-	code = wiped_new(pool, &dev, how, &a->w, e);
+	code = wiped_new(store, pool, &dev, how, &a->w, e);
 	if (code) {
 		free(a);
 		return code;
 	}
 	a->id = *id;
 	a->code = -ECANCELED;
-	a->action.act = wipe_act;
-	a->action.free = wipe_free;
+	a->action = (struct action) {
+		.act = wipe_act, .commit = wipe_keep, .free = wipe_free, .progress = wipe_progress,
+		.order = wipe_order, .keep = wipe_keep,
+	};
 	*ret = &a->action;
 	return 0;
 }
 
-bool thin_wipe_result(const struct bvol_uuid *id, struct provider_wiped *ret)
+int thin_wipe_result(struct store *store, const struct bvol_pool *pool, const struct bvol_uuid *id,
+		     struct provider_wiped *ret, struct err *e)
 {
-	const struct wiped *w = get(id);
+	const struct wiped *w = wiped_get(id);
+	int code = 1, dropped;
 
 	if (w)
 		*ret = w->result;
-	return w;
+	else
+		code = wiped_remember(store, pool, id, ret, e);
+	dropped = code < 0 ? code : thin_row_drop(store, &thin_type_wipe, id, e);
+	return dropped < 0 ? dropped : code;
 }
