@@ -82,7 +82,7 @@ int thin_audit_before(const struct thin_ref *pool, const struct disks *disks,
 	thin_dismantle(pool, NULL);
 	if (code != -EUCLEAN || thin_check_id(pool, wanted->least, wanted, NULL))
 		return err_set(e, code, "pool %s is not started: %s", pool->name, inner.text);
-	return err_set(e, code, "pool %s is not started: %s; see: bvolctl pool check, bvolctl pool repair",
+	return err_set(e, code, "pool %s is not started: %s; bvolctl pool check tells more",
 		       pool->name, inner.text);
 }
 
