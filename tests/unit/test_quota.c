@@ -34,6 +34,7 @@ static void put_pool(struct store *store)
 	codec_set(p, BVOL_A_POOL_WIPE, wipe, BVOL_WIPE_ZERO);
 	codec_set(p, BVOL_A_POOL_VERIFY, verify, 0);
 	codec_set(p, BVOL_A_POOL_SCRUB, scrub, BVOL_SCRUB_UNSCRUBBED);
+	codec_set(p, BVOL_A_POOL_WIPE_RATE, wipe_rate, 0);
 	codec_set(p, BVOL_A_POOL_RESERVE, reserve, 0);
 	codec_set(p, BVOL_A_POOL_CREATED_AT, created_at, 1);
 	codec_set_string(&bvol_type_pool, p, BVOL_A_POOL_NAME, "fast");

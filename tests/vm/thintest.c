@@ -135,6 +135,7 @@ static struct bvol_pool *new_pool(const char *name, uint32_t chunk, char **devic
 	codec_set(pool, BVOL_A_POOL_WIPE, wipe, BVOL_WIPE_ZERO);
 	codec_set(pool, BVOL_A_POOL_VERIFY, verify, 0);
 	codec_set(pool, BVOL_A_POOL_SCRUB, scrub, BVOL_SCRUB_UNSCRUBBED);
+	codec_set(pool, BVOL_A_POOL_WIPE_RATE, wipe_rate, 0);
 	codec_set(pool, BVOL_A_POOL_GROW, grow, 80);
 	codec_set(pool, BVOL_A_POOL_DATA_WARNED, data_warned, 0);
 	codec_set(pool, BVOL_A_POOL_METADATA_WARNED, metadata_warned, 0);
