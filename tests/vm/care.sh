@@ -35,9 +35,14 @@ damage() {
 	blockdev --flushbufs /dev/vda
 }
 
+# It reads directly, which not every kernel's tmpfs can.
 thin_check_says() {
-	dd if=/dev/vda of="$scratch/metadata" bs=1M skip=16 count=16 status=none
-	thin_check "$scratch/metadata"
+	local status
+	dmsetup create look --readonly --table "0 32768 linear /dev/vda 32768" || return
+	thin_check /dev/mapper/look 2>&1
+	status=$?
+	dmsetup remove look
+	return $status
 }
 
 finds() {
@@ -65,7 +70,7 @@ test_check() {
 	check "the other one serves" bvolctl volume create w --size 16M --pool q
 	check "nothing new comes to the first" fails bvolctl volume create x --size 16M --pool p
 	check "the check tells the block" finds "damaged  *pool .*block 0 "
-	check "thin_check is of the same opinion" fails thin_check_says
+	check "thin_check is of the same opinion" grep "bad checksum" <(thin_check_says)
 	check "nothing of the refused pool is left" fails grep -q . <(dmsetup ls | grep -c -- "-meta" | grep -v 1)
 	need "all goes down" down
 	damage 0
