@@ -108,6 +108,15 @@ static int check_pool(struct call *call, const struct provider_ops *provider,
 	return r ? r : name_free(call, pool->name);
 }
 
+static struct bvol_job *pool_job(struct call *call, const char *kind, const struct bvol_pool *pool)
+{
+	struct bvol_job *row = call_job(call, kind);
+
+	if (row)
+		codec_set(row, BVOL_A_JOB_POOL_ID, pool_id, pool->id);
+	return row;
+}
+
 int verb_pool_create(struct call *call)
 {
 	const struct provider_ops *provider = &provider_thin;
@@ -121,10 +130,9 @@ int verb_pool_create(struct call *call)
 	r = check_pool(call, provider, pool);
 	if (r < 0)
 		return r;
-	row = call_job(call, "pool-create");
+	row = pool_job(call, "pool-create", pool);
 	if (!row)
 		return -ENOMEM;
-	codec_set(row, BVOL_A_JOB_POOL_ID, pool_id, pool->id);
 	codec_set(row, BVOL_A_JOB_FORCE, force, call->request->force);
 	r = call_begin(call, row, &job);
 	if (!r)
@@ -165,10 +173,9 @@ int verb_pool_extend(struct call *call)
 			    bvol_enum_name(&bvol_enum_pool_status, pool->status));
 	if (r < 0)
 		return r;
-	row = call_job(call, rq->spare ? "pool-spare" : "pool-extend");
+	row = pool_job(call, rq->spare ? "pool-spare" : "pool-extend", pool);
 	if (!row)
 		return -ENOMEM;
-	codec_set(row, BVOL_A_JOB_POOL_ID, pool_id, pool->id);
 	codec_set(row, BVOL_A_JOB_FORCE, force, rq->force);
 	while (rq->devices[n])
 		n++;
@@ -276,10 +283,9 @@ int verb_pool_delete(struct call *call)
 		r = pool_empty(call, pool);
 	if (r < 0)
 		return r;
-	row = call_job(call, "pool-delete");
+	row = pool_job(call, "pool-delete", pool);
 	if (!row)
 		return -ENOMEM;
-	codec_set(row, BVOL_A_JOB_POOL_ID, pool_id, pool->id);
 	r = call_begin(call, row, &job);
 	if (!r)
 		r = change_pool(&call->service->change, pool, BVOL_POOL_STATUS_DELETING, NULL,
@@ -316,10 +322,9 @@ int verb_pool_scrub(struct call *call)
 		r = check_scrub(call, pool);
 	if (r < 0)
 		return r;
-	row = call_job(call, "pool-scrub");
+	row = pool_job(call, "pool-scrub", pool);
 	if (!row)
 		return -ENOMEM;
-	codec_set(row, BVOL_A_JOB_POOL_ID, pool_id, pool->id);
 	r = call_begin(call, row, &job);
 	if (!r)
 		r = answer(call, pool);
