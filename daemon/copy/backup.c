@@ -14,12 +14,15 @@
 #define THREADS_MAX	64
 #define PIECES_MAX	(CHUNK_MAX / READ_SIZE)
 
+/* Each of these is ours: an abandoned backup goes on needing it. */
 struct backup {
-	const struct repo *repo;
-	const struct backup_plan *plan;
-	struct repo_run *run;
+	struct run run;
+	struct repo *repo;
+	struct source *source;
+	struct manifest *parent, *m;
 	struct session *session;
-	struct manifest *m;
+	uint64_t index_limit;
+	unsigned int threads;
 	_Atomic uint32_t next;		/* page that nobody has begun */
 	atomic_bool stop;
 	pthread_mutex_t lock;		/* of what is below */
@@ -124,7 +127,7 @@ static int take_chunk(struct worker *w, uint32_t i, const uint8_t *bytes, struct
 /* What the source knows of each chunk; one of which it knows different things has to be read. */
 static int ask_source(struct worker *w, struct err *e)
 {
-	struct source *source = w->b->plan->source;
+	struct source *source = w->b->source;
 	uint64_t at = offset_of(w, 0), end = offset_of(w, w->n - 1) + length_of(w, w->n - 1);
 	uint32_t size = w->b->m->chunk_size;
 
@@ -132,7 +135,7 @@ static int ask_source(struct worker *w, struct err *e)
 	while (at < end) {
 		enum source_state state;
 		uint64_t length = end - at;
-		int r = source->ops->state(source, at, &length, w->b->plan->parent, &state, e);
+		int r = source->ops->state(source, at, &length, w->b->parent, &state, e);
 
 		if (r)
 			return r;
@@ -154,7 +157,7 @@ static bool settle(struct worker *w, uint32_t i)
 		w->zero++;
 		return true;
 	}
-	if (w->states[i] != SOURCE_SAME || !w->b->plan->parent)
+	if (w->states[i] != SOURCE_SAME || !w->b->parent)
 		return false;
 	if (is_zero_id(w->parents[i])) {
 		w->zero++;
@@ -168,20 +171,8 @@ static bool settle(struct worker *w, uint32_t i)
 	return true;
 }
 
-/* The next chunks to be read go into the slot; false: there are none. */
-static bool fill_slot(struct worker *w, struct slot *slot, uint32_t *next)
+static void read_slot(struct worker *w, struct slot *slot, uint64_t length)
 {
-	uint64_t length = 0, room = w->memory.size / SLOTS;
-
-	while (*next < w->n && settle(w, *next))
-		(*next)++;
-	slot->first = *next;
-	for (slot->n = 0; *next < w->n && length + length_of(w, *next) <= room; slot->n++, (*next)++) {
-		if (slot->n && w->states[*next] != SOURCE_DATA)
-			break;
-		length += length_of(w, *next);
-	}
-	slot->waiting = 0;
 	for (uint64_t at = 0; at < length; at += READ_SIZE) {
 		struct uring_request *request = &slot->requests[slot->waiting++];
 
@@ -192,7 +183,29 @@ static bool fill_slot(struct worker *w, struct slot *slot, uint32_t *next)
 	}
 	for (unsigned int i = 0, n = slot->waiting; i < n; i++)
 		uring_submit(w->ring, &slot->requests[i]);
-	return slot->n;
+}
+
+/* The next chunks to be read go into the slot: 1; 0: there are none. */
+static int fill_slot(struct worker *w, struct slot *slot, uint32_t *next, struct err *e)
+{
+	uint64_t length = 0, room = w->memory.size / SLOTS;
+	int r;
+
+	while (*next < w->n && settle(w, *next))
+		(*next)++;
+	slot->first = *next;
+	for (slot->n = 0; *next < w->n && length + length_of(w, *next) <= room; slot->n++, (*next)++) {
+		if (slot->n && w->states[*next] != SOURCE_DATA)
+			break;
+		length += length_of(w, *next);
+	}
+	slot->waiting = 0;
+	if (!slot->n)
+		return 0;
+	r = run_take(&w->b->run, length, e);
+	if (!r)
+		read_slot(w, slot, length);
+	return r ? r : 1;
 }
 
 static struct slot *slot_of(struct worker *w, const struct uring_request *request)
@@ -206,7 +219,7 @@ static struct slot *slot_of(struct worker *w, const struct uring_request *reques
 static int read_failed(const struct worker *w, const struct uring_request *request, struct err *e)
 {
 	return err_set(e, request->result == -ENODATA ? -EIO : request->result,
-		       "cannot read %s at byte %llu: %s", w->b->plan->source->name,
+		       "cannot read %s at byte %llu: %s", w->b->source->name,
 		       (unsigned long long)(request->offset + request->done),
 		       request->result == -ENODATA ? "it has become shorter" : strerror(-request->result));
 }
@@ -219,8 +232,8 @@ static int take_slot(struct worker *w, struct slot *slot, struct err *e)
 	for (uint32_t i = slot->first; i < slot->first + slot->n && !r; i++) {
 		r = take_chunk(w, i, bytes, e);
 		bytes += w->b->m->chunk_size;
-		w->b->run->done += length_of(w, i);
-		if (!r && (w->b->run->cancel || w->b->stop))
+		w->b->run.gate.done += length_of(w, i);
+		if (!r && (w->b->run.gate.cancelled || w->b->stop))
 			r = -ECANCELED;
 	}
 	return r;
@@ -231,10 +244,13 @@ static int read_page(struct worker *w, struct err *e)
 {
 	uint32_t next = 0;
 	unsigned int busy = 0;
-	int r = 0;
+	int r = 1;
 
-	for (int i = 0; i < SLOTS && fill_slot(w, &w->slots[i], &next); i++)
-		busy++;
+	for (int i = 0; i < SLOTS && r > 0; i++) {
+		r = fill_slot(w, &w->slots[i], &next, e);
+		busy += r > 0;
+	}
+	r = r < 0 ? r : 0;
 	while (busy) {
 		struct uring_request *request = uring_wait(w->ring, -1);
 		struct slot *slot = slot_of(w, request);
@@ -246,8 +262,11 @@ static int read_page(struct worker *w, struct err *e)
 		busy--;
 		if (!r)
 			r = take_slot(w, slot, e);
-		if (!r)
-			busy += fill_slot(w, slot, &next);
+		if (!r) {
+			r = fill_slot(w, slot, &next, e);
+			busy += r > 0;
+			r = r < 0 ? r : 0;
+		}
 	}
 	return r;
 }
@@ -270,20 +289,20 @@ static int store_page(struct worker *w, struct err *e)
 static int is_hole(struct worker *w, struct err *e)
 {
 	uint64_t size = offset_of(w, w->n - 1) + length_of(w, w->n - 1) - offset_of(w, 0), length = size;
-	struct source *source = w->b->plan->source;
+	struct source *source = w->b->source;
 	enum source_state state;
 	int r = source->ops->state(source, offset_of(w, 0), &length, false, &state, e);
 
 	if (r || state != SOURCE_ZERO || length != size)
 		return r;
 	w->zero += w->n;
-	w->b->run->done += size;
+	w->b->run.gate.done += size;
 	return 1;
 }
 
 static int do_page(struct worker *w, struct err *e)
 {
-	const struct manifest *m = w->b->m, *parent = w->b->plan->parent;
+	const struct manifest *m = w->b->m, *parent = w->b->parent;
 	int r;
 
 	w->n = chunks_of_page(m, w->page);
@@ -330,7 +349,9 @@ static void *work(void *data)
 		w->page = b->next++;
 		if (w->page >= b->m->n_pages)
 			break;
-		r = b->run->cancel ? -ECANCELED : do_page(w, &e);
+		r = run_take(&b->run, 0, &e);
+		if (!r)
+			r = do_page(w, &e);
 	}
 	/* Also of a run that ends early: the next one need not store it again. */
 	if (chunk_store_flush(w->store, r ? NULL : &e) && !r)
@@ -383,7 +404,7 @@ static void *start(void *data)
 	struct worker *w = data;
 	struct err e = { 0 };
 	struct uring_setup setup = {
-		.fd = w->b->plan->source->fd, .depth = SLOTS * PIECES_MAX,
+		.fd = w->b->source->fd, .depth = SLOTS * PIECES_MAX,
 		.memory = w->memory.bytes, .memory_size = w->memory.size,
 	};
 
@@ -395,11 +416,11 @@ static void *start(void *data)
 	return work(w);
 }
 
-static unsigned int count_threads(const struct repo *repo, const struct backup_plan *plan)
+static unsigned int count_threads(const struct backup *b)
 {
 	/* Reads, the pack, read-ahead of the parent, and scratch of zstd. */
-	uint64_t each = SLOTS * slot_size(repo->chunk_size) + (3u << 20) + 8 * (uint64_t)repo->chunk_size;
-	long processors = plan->threads ? (long)plan->threads : sysconf(_SC_NPROCESSORS_ONLN);
+	uint64_t each = SLOTS * slot_size(b->m->chunk_size) + (3u << 20) + 8 * (uint64_t)b->m->chunk_size;
+	long processors = b->threads ? (long)b->threads : sysconf(_SC_NPROCESSORS_ONLN);
 	long room = (long)(BACKUP_MEMORY / each), n = processors < room ? processors : room;
 
 	return n < 1 ? 1 : n > THREADS_MAX ? THREADS_MAX : (unsigned int)n;
@@ -407,7 +428,7 @@ static unsigned int count_threads(const struct repo *repo, const struct backup_p
 
 static int run_workers(struct backup *b, struct err *e)
 {
-	unsigned int n = count_threads(b->repo, b->plan), started = 0;
+	unsigned int n = count_threads(b), started = 0;
 	struct worker *workers = calloc(n, sizeof(*workers));
 	int r = workers ? 0 : err_set(e, -ENOMEM, "out of memory");
 
@@ -436,15 +457,41 @@ static int run_workers(struct backup *b, struct err *e)
 		worker_deinit(w);
 	}
 	free(workers);
-	if (r || !b->code)
-		return r;
-	return b->code == -ECANCELED ? err_set(e, b->code, "cancelled; no backup was made") :
-				       err_set(e, b->code, "%s", b->err.text);
+	return r || !b->code ? r : err_set(e, b->code, "%s", b->err.text);
 }
 
-static int describe(struct backup *b, struct err *e)
+static int make_backup(struct run *run, struct err *e)
 {
-	const struct backup_plan *plan = b->plan;
+	struct backup *b = (struct backup *)run;
+	int r = session_begin(b->repo, b->m->id, b->index_limit, run, &b->session, e);
+
+	if (!r)
+		r = run_workers(b, e);
+	if (!r)
+		r = run_take(run, 0, e);
+	if (!r) {
+		b->m->done_at = repo_now();
+		r = session_commit(b->session, b->m, e);
+	}
+	session_end(b->session);
+	return r;
+}
+
+static void backup_free(struct run *run)
+{
+	struct backup *b = (struct backup *)run;
+
+	pthread_mutex_destroy(&b->lock);
+	manifest_free(b->m);
+	manifest_free(b->parent);
+	source_free(b->source);
+	repo_close(b->repo);
+	run_deinit(run);
+	free(b);
+}
+
+static int describe(struct backup *b, const struct backup_plan *plan, struct err *e)
+{
 	int r;
 
 	if (plan->parent && plan->parent->chunk_size != b->repo->chunk_size)
@@ -462,31 +509,49 @@ static int describe(struct backup *b, struct err *e)
 	}
 	for (uint32_t i = 0; i < plan->n_texts && !r; i++)
 		r = manifest_text(b->m, plan->texts[i].key, plan->texts[i].value, e);
-	b->run->total = b->m->size;
+	b->run.total = b->m->size;
+	return r;
+}
+
+static int backup_new(const struct repo *repo, const struct backup_plan *plan, struct backup **ret,
+		      struct err *e)
+{
+	struct backup *b = calloc(1, sizeof(*b));
+	int r = b ? run_init(&b->run, make_backup, backup_free, e) : err_set(e, -ENOMEM, "out of memory");
+
+	if (!b)
+		return r;
+	pthread_mutex_init(&b->lock, NULL);
+	b->repo = repo_ref(repo);
+	b->source = source_ref(plan->source);
+	b->parent = manifest_ref(plan->parent);
+	b->index_limit = (plan->index_memory ?: INDEX_MEMORY) / INDEX_PER_CHUNK;
+	b->threads = plan->threads;
+	if (!r)
+		r = describe(b, plan, e);
+	if (r)
+		run_unref(&b->run);
+	else
+		*ret = b;
 	return r;
 }
 
 int backup_run(const struct repo *repo, const struct backup_plan *plan, struct repo_run *run,
 	       struct manifest **ret, struct err *e)
 {
-	struct backup b = { .repo = repo, .plan = plan, .run = run };
-	uint64_t limit = (plan->index_memory ?: INDEX_MEMORY) / INDEX_PER_CHUNK;
-	int r = describe(&b, e);
+	struct backup *b = NULL;
+	int r = backup_new(repo, plan, &b, e);
 
-	pthread_mutex_init(&b.lock, NULL);
-	if (!r)
-		r = session_begin(repo, b.m->id, limit, &b.session, e);
-	if (!r)
-		r = run_workers(&b, e);
-	if (!r) {
-		b.m->done_at = repo_now();
-		r = session_commit(b.session, b.m, e);
-	}
-	session_end(b.session);
-	pthread_mutex_destroy(&b.lock);
 	if (r)
-		manifest_free(b.m);
-	else
-		*ret = b.m;
+		return r;
+	r = run_attend(&b->run, run, e);
+	if (r == -ECANCELED)
+		err_set(e, r, "cancelled; no backup was made");
+	if (r == -ETIMEDOUT)
+		err_set(e, r, "cancelled; %s or the repository %s does not answer yet", plan->source->name,
+			repo->where);
+	if (!r)
+		*ret = manifest_ref(b->m);
+	run_unref(&b->run);
 	return r;
 }

@@ -14,6 +14,7 @@
 /* Of the index, unless it is said: for as many chunks as that holds. */
 #define INDEX_MEMORY	(UINT64_C(1) << 30)
 
+/* The caller's; a run takes copies of it and references to what it names. */
 struct backup_plan {
 	struct source *source;
 	const struct manifest_text *texts;	/* at least "name" */
@@ -28,6 +29,9 @@ struct backup_plan {
  * *ret is the manifest of the new backup. A crash, a failure or a cancel
  * leaves no backup; what was stored serves the next one. Errors: -ECANCELED,
  * -ESTALE (silent for an hour), -ERANGE, of reading and of the repository.
+ * -ETIMEDOUT: cancelled, but the source or the repository does not answer. The
+ * run keeps references to both until they do. It makes no backup then, unless
+ * it was the manifest's publishing that hung: look whether the backup is there.
  */
 int backup_run(const struct repo *repo, const struct backup_plan *plan, struct repo_run *run,
 	       struct manifest **ret, struct err *e);

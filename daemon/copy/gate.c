@@ -110,6 +110,17 @@ void gate_sleep(struct gate *gate, uint64_t ns)
 	pthread_mutex_unlock(&gate->lock);
 }
 
+void gate_rest(struct gate *gate, bool paused, uint64_t ns)
+{
+	bool is_paused;
+
+	pthread_mutex_lock(&gate->lock);
+	is_paused = gate->paused;
+	if (!gate->cancelled && is_paused == paused)
+		engine_waits(gate, gate_now() + ns);
+	pthread_mutex_unlock(&gate->lock);
+}
+
 int gate_pass(struct gate *gate, struct err *e)
 {
 	bool cancelled;
@@ -141,21 +152,33 @@ int gate_mark(struct gate *gate, const struct copy_cursor *cursor, struct err *e
 	return code;
 }
 
+bool gate_enter(struct gate *gate)
+{
+	bool there;
+
+	pthread_mutex_lock(&gate->lock);
+	there = gate->calling = !gate->abandoned;
+	pthread_mutex_unlock(&gate->lock);
+	return there;
+}
+
+void gate_leave(struct gate *gate)
+{
+	pthread_mutex_lock(&gate->lock);
+	gate->calling = false;
+	pthread_cond_broadcast(&gate->changed);
+	pthread_mutex_unlock(&gate->lock);
+}
+
 int gate_sink(struct gate *gate, const struct copy_hooks *hooks, uint64_t offset, const void *bytes,
 	      size_t length, struct err *e)
 {
 	int code = -ECANCELED;
 
-	pthread_mutex_lock(&gate->lock);
-	gate->calling = !gate->abandoned;
-	if (gate->calling) {
-		pthread_mutex_unlock(&gate->lock);
+	if (gate_enter(gate)) {
 		code = hooks->sink(hooks->data, offset, bytes, length, e);
-		pthread_mutex_lock(&gate->lock);
-		gate->calling = false;
-		pthread_cond_broadcast(&gate->changed);
+		gate_leave(gate);
 	}
-	pthread_mutex_unlock(&gate->lock);
 	return code;
 }
 
@@ -208,6 +231,18 @@ static void answer_mark(struct gate *gate, const struct copy_hooks *hooks)
 	pthread_cond_broadcast(&gate->changed);
 }
 
+/* The lock is held. A cancelled run is abandoned when it is time; when to look again, until at the latest. */
+static uint64_t give_up(struct gate *gate, uint64_t patience, uint64_t now, uint64_t until)
+{
+	uint64_t end = gate->cancelled_at + patience;
+
+	if (!gate->cancelled || gate->calling)
+		return until;
+	gate->abandoned = now >= end;
+	n_abandoned += gate->abandoned;
+	return until && until < end ? until : end;
+}
+
 bool gate_attend(struct gate *gate, const struct copy_hooks *hooks, uint64_t total)
 {
 	struct pace pace = { .hooks = hooks, .total = total, .at = gate_now(), .done = gate->done };
@@ -230,13 +265,7 @@ bool gate_attend(struct gate *gate, const struct copy_hooks *hooks, uint64_t tot
 				continue;
 			}
 		}
-		if (gate->cancelled && !gate->calling) {
-			uint64_t end = gate->cancelled_at + COPY_CANCEL_MS * MS;
-
-			gate->abandoned = now >= end;
-			n_abandoned += gate->abandoned;
-			until = until && until < end ? until : end;
-		}
+		until = give_up(gate, COPY_CANCEL_MS * MS, now, until);
 		if (!gate->abandoned)
 			wait_until(gate, until);
 	}
@@ -244,5 +273,27 @@ bool gate_attend(struct gate *gate, const struct copy_hooks *hooks, uint64_t tot
 	pthread_mutex_unlock(&gate->lock);
 	if (hooks->progress)
 		tell(gate, &pace, gate_now());
+	return finished;
+}
+
+bool gate_watch(struct gate *gate, uint64_t ns, uint64_t patience, void (*look)(void *data), void *data)
+{
+	bool finished;
+
+	pthread_mutex_lock(&gate->lock);
+	while (!gate->finished && !gate->abandoned) {
+		uint64_t until;
+
+		pthread_mutex_unlock(&gate->lock);
+		look(data);
+		pthread_mutex_lock(&gate->lock);
+		if (gate->finished)
+			break;
+		until = give_up(gate, patience, gate_now(), gate_now() + ns);
+		if (!gate->abandoned)
+			wait_until(gate, until);
+	}
+	finished = gate->finished;
+	pthread_mutex_unlock(&gate->lock);
 	return finished;
 }

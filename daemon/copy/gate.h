@@ -47,12 +47,17 @@ void gate_pause(struct gate *gate, bool pause);
 /* The engine's side. */
 bool gate_wants_stop(struct gate *gate);	/* cancelled or paused */
 void gate_sleep(struct gate *gate, uint64_t ns);	/* less, if something changes */
+/* The same also while the run is paused, unless that is not what it was any more. */
+void gate_rest(struct gate *gate, bool paused, uint64_t ns);
 /* 0 when nobody pauses the run any more, -ECANCELED. */
 int gate_pass(struct gate *gate, struct err *e);
 /* Everything before the cursor is durable: returns what the runner's mark() says. */
 int gate_mark(struct gate *gate, const struct copy_cursor *cursor, struct err *e);
 int gate_sink(struct gate *gate, const struct copy_hooks *hooks, uint64_t offset, const void *bytes,
 	      size_t length, struct err *e);
+/* Into what is the runner's; false: he has gone. One thread at a time; gate_leave() ends it. */
+bool gate_enter(struct gate *gate);
+void gate_leave(struct gate *gate);
 /* The end; whether the runner has gone. Then, with all freed, gate_returned(). */
 bool gate_finish(struct gate *gate, int code, const struct err *e);
 void gate_returned(void);
@@ -62,5 +67,10 @@ void gate_returned(void);
  * be abandoned. True: it has ended, and is to be joined.
  */
 bool gate_attend(struct gate *gate, const struct copy_hooks *hooks, uint64_t total);
+/*
+ * The same for a run without marks: look() is called at once and then every ns
+ * nanoseconds; patience: nanoseconds until a cancelled run is abandoned.
+ */
+bool gate_watch(struct gate *gate, uint64_t ns, uint64_t patience, void (*look)(void *data), void *data);
 
 #endif

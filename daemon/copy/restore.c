@@ -36,10 +36,10 @@ static int want_bases(void *data, const uint8_t pack[REPO_ID], const struct entr
 	return r < 0 ? r : 0;
 }
 
-static int find_wanted(const struct repo *repo, struct index *index, struct err *e)
+static int find_wanted(const struct repo *repo, struct index *index, struct run *run, struct err *e)
 {
 	struct wanting w = { .index = index };
-	struct index_load load = { .wanted = true, .each = want_bases, .data = &w };
+	struct index_load load = { .run = run, .wanted = true, .each = want_bases, .data = &w };
 	struct marks *marks = NULL;
 	int r = marks_load(repo, &marks, e);
 
@@ -55,7 +55,7 @@ static int find_wanted(const struct repo *repo, struct index *index, struct err 
 
 /* An index of pages first to end, and, if chunks is set, of what they name. */
 static int index_pages(const struct repo *repo, const struct manifest *m, uint32_t first, uint32_t end,
-		       bool chunks, struct index **ret, struct err *e)
+		       bool chunks, struct run *run, struct index **ret, struct err *e)
 {
 	_cleanup_free_ uint8_t (*ids)[CHUNK_ID] = calloc(page_chunks(m->chunk_size), CHUNK_ID);
 	struct fetcher *fetcher = NULL;
@@ -66,13 +66,15 @@ static int index_pages(const struct repo *repo, const struct manifest *m, uint32
 		if (!is_zero_id(m->pages[i]))
 			r = index_want(index, m->pages[i], e);
 	if (r >= 0)
-		r = find_wanted(repo, index, e);
+		r = find_wanted(repo, index, run, e);
 	if (!r && chunks)
 		r = fetcher_new(repo, index, &fetcher, e);
 	for (uint32_t i = first; i < end && !r && chunks; i++) {
 		uint32_t n = chunks_of_page(m, i);
 
-		r = fetch_page(fetcher, m->pages[i], ids, n, e);
+		r = run_take(run, 0, e);
+		if (!r)
+			r = fetch_page(fetcher, m->pages[i], ids, n, e);
 		for (uint32_t j = 0; j < n && r >= 0; j++)
 			if (!is_zero_id(ids[j]))
 				r = index_want(index, ids[j], e);
@@ -80,7 +82,7 @@ static int index_pages(const struct repo *repo, const struct manifest *m, uint32
 	}
 	fetcher_free(fetcher);
 	if (!r && chunks)
-		r = find_wanted(repo, index, e);
+		r = find_wanted(repo, index, run, e);
 	if (r)
 		index_free(index);
 	else
@@ -90,14 +92,18 @@ static int index_pages(const struct repo *repo, const struct manifest *m, uint32
 
 /* Writing */
 
+/* Each of these is ours: an abandoned restore goes on needing it. */
 struct restore {
-	const struct repo *repo;
-	const struct restore_plan *plan;
-	struct repo_run *run;
-	struct restore_result *result;
+	struct run run;
+	struct repo *repo;
+	struct manifest *m;
+	char *to;
+	bool diff, blank;
+	unsigned int threads;
+	struct restore_result result;
 	struct index *index;
 	int fd;
-	bool device, blank;
+	bool device;
 	_Atomic uint32_t next;
 	uint32_t end;
 	atomic_bool stop;
@@ -116,7 +122,7 @@ struct worker {
 
 static int target_failed(const struct restore *r, const char *verb, uint64_t offset, int code, struct err *e)
 {
-	return err_set(e, code, "cannot %s %s at byte %llu: %s", verb, r->plan->to,
+	return err_set(e, code, "cannot %s %s at byte %llu: %s", verb, r->to,
 		       (unsigned long long)offset, strerror(-code));
 }
 
@@ -131,7 +137,7 @@ static int write_all(struct restore *r, uint64_t offset, const uint8_t *bytes, s
 			return target_failed(r, "write", offset + done, n ? -errno : -ENOSPC, e);
 		done += (size_t)n;
 	}
-	r->result->written += length;
+	r->result.written += length;
 	return 0;
 }
 
@@ -164,7 +170,7 @@ static int make_zero(struct worker *w, uint64_t offset, uint32_t length, struct 
 	uint64_t range[2] = { offset, length };
 	struct restore *r = w->r;
 
-	r->result->zeroed += length;
+	r->result.zeroed += length;
 	if (r->device ? !ioctl(r->fd, BLKZEROOUT, range) :
 			!fallocate(r->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, length))
 		return 0;
@@ -180,21 +186,24 @@ static int put_chunk(struct worker *w, uint64_t offset, const uint8_t *id, uint3
 
 	if (zero && (r->blank || r->fd < 0))
 		return 0;
-	if (r->plan->diff && !r->blank)
+	if (r->diff && !r->blank)
 		code = is_equal(w, offset, zero ? NULL : id, length, e);
 	if (code > 0)
-		r->result->equal += length;
+		r->result.equal += length;
 	if (code)
 		return code < 0 ? code : 0;
 	if (zero)
 		return make_zero(w, offset, length, e);
+	code = run_take(&r->run, length, e);
+	if (code)
+		return code;
 	code = fetch_chunk(w->fetcher, id, w->bytes, length, e);
 	return code || r->fd < 0 ? code : write_all(r, offset, w->bytes, length, e);
 }
 
 static int do_page(struct worker *w, uint32_t page, struct err *e)
 {
-	const struct manifest *m = w->r->plan->m;
+	const struct manifest *m = w->r->m;
 	uint32_t n = chunks_of_page(m, page);
 	int code = fetch_page(w->fetcher, m->pages[page], w->ids, n, e);
 
@@ -203,8 +212,8 @@ static int do_page(struct worker *w, uint32_t page, struct err *e)
 		uint32_t length = chunk_length(m, chunk);
 
 		code = put_chunk(w, chunk * m->chunk_size, w->ids[i], length, e);
-		w->r->run->done += length;
-		if (!code && (w->r->run->cancel || w->r->stop))
+		w->r->run.gate.done += length;
+		if (!code && (w->r->run.gate.cancelled || w->r->stop))
 			code = -ECANCELED;
 	}
 	return code;
@@ -222,7 +231,9 @@ static void *work(void *data)
 
 		if (page >= r->end)
 			break;
-		code = r->run->cancel ? -ECANCELED : do_page(w, page, &e);
+		code = run_take(&r->run, 0, &e);
+		if (!code)
+			code = do_page(w, page, &e);
 	}
 	if (!code)
 		return NULL;
@@ -258,7 +269,7 @@ static int worker_init(struct worker *w, struct restore *r, struct err *e)
 static unsigned int count_threads(const struct restore *r)
 {
 	uint64_t each = (2u << 20) + 8 * (uint64_t)r->repo->chunk_size;
-	long n = r->plan->threads ? (long)r->plan->threads : sysconf(_SC_NPROCESSORS_ONLN);
+	long n = r->threads ? (long)r->threads : sysconf(_SC_NPROCESSORS_ONLN);
 
 	n = n < (long)(MEMORY / each) ? n : (long)(MEMORY / each);
 	return n < 1 ? 1 : (unsigned int)n;
@@ -287,17 +298,13 @@ static int run_window(struct restore *r, struct err *e)
 	for (unsigned int i = 0; i < n && workers; i++)
 		worker_deinit(&workers[i]);
 	free(workers);
-	if (code || !r->code)
-		return code;
-	return r->code == -ECANCELED ? err_set(e, r->code, "cancelled") :
-				       err_set(e, r->code, "%s", r->err.text);
+	return code || !r->code ? code : err_set(e, r->code, "%s", r->err.text);
 }
 
 /* The target */
 
 static int fit(struct restore *r, struct err *e)
 {
-	const struct restore_plan *plan = r->plan;
 	uint64_t size = 0;
 	struct stat st;
 
@@ -305,24 +312,24 @@ static int fit(struct restore *r, struct err *e)
 		return target_failed(r, "open", 0, -errno, e);
 	r->device = S_ISBLK(st.st_mode);
 	if (!r->device && !S_ISREG(st.st_mode))
-		return err_set(e, -EINVAL, "%s is neither a file nor a block device", plan->to);
+		return err_set(e, -EINVAL, "%s is neither a file nor a block device", r->to);
 	if (r->device) {
 		if (ioctl(r->fd, BLKGETSIZE64, &size) < 0)
 			return target_failed(r, "measure", 0, -errno, e);
-		return size >= plan->m->size ? 0 :
-		       err_set(e, -ENOSPC, "%s has %llu bytes, too few for the backup's %llu", plan->to,
-			       (unsigned long long)size, (unsigned long long)plan->m->size);
+		return size >= r->m->size ? 0 :
+		       err_set(e, -ENOSPC, "%s has %llu bytes, too few for the backup's %llu", r->to,
+			       (unsigned long long)size, (unsigned long long)r->m->size);
 	}
 	/* What is not to be compared is made anew, and then reads as zeroes. */
-	if (!plan->diff && st.st_size && ftruncate(r->fd, 0) < 0)
+	if (!r->diff && st.st_size && ftruncate(r->fd, 0) < 0)
 		return target_failed(r, "empty", 0, -errno, e);
-	r->blank |= !plan->diff || !st.st_size;
-	return ftruncate(r->fd, (off_t)plan->m->size) < 0 ? target_failed(r, "enlarge", 0, -errno, e) : 0;
+	r->blank |= !r->diff || !st.st_size;
+	return ftruncate(r->fd, (off_t)r->m->size) < 0 ? target_failed(r, "enlarge", 0, -errno, e) : 0;
 }
 
 static int open_target(struct restore *r, struct err *e)
 {
-	const char *to = r->plan->to;
+	const char *to = r->to;
 	struct stat st;
 	int exclusive = !stat(to, &st) && S_ISBLK(st.st_mode) ? O_EXCL : O_CREAT;
 
@@ -339,34 +346,88 @@ static int check(const struct repo *repo, const struct manifest *m, struct err *
 	       err_set(e, -EBADMSG, "this backup's chunks have another size than the repository's");
 }
 
+static int do_restore(struct run *run, struct err *e)
+{
+	struct restore *r = (struct restore *)run;
+	uint64_t window = WINDOW_MEMORY / INDEX_PER_CHUNK / page_chunks(r->m->chunk_size);
+	uint32_t n = r->m->n_pages, first = 0;
+	int code = r->to ? open_target(r, e) : 0;
+
+	for (; first < n && !code; first = r->end) {
+		r->next = first;
+		r->end = n - first < window ? n : first + (uint32_t)window;
+		code = index_pages(r->repo, r->m, first, r->end, true, run, &r->index, e);
+		if (!code) {
+			code = run_window(r, e);
+			r->index = index_free(r->index);
+		}
+	}
+	if (!code && r->fd >= 0 && fsync(r->fd) < 0)
+		code = target_failed(r, "write", 0, -errno, e);
+	if (r->fd >= 0)
+		close(r->fd);
+	r->fd = -1;
+	return code;
+}
+
+static void restore_free(struct run *run)
+{
+	struct restore *r = (struct restore *)run;
+
+	pthread_mutex_destroy(&r->lock);
+	manifest_free(r->m);
+	repo_close(r->repo);
+	free(r->to);
+	run_deinit(run);
+	free(r);
+}
+
+static int restore_new(const struct repo *repo, const struct restore_plan *plan, struct restore **ret,
+		       struct err *e)
+{
+	struct restore *r = calloc(1, sizeof(*r));
+	int code = r ? run_init(&r->run, do_restore, restore_free, e) : err_set(e, -ENOMEM, "out of memory");
+
+	if (!r)
+		return code;
+	pthread_mutex_init(&r->lock, NULL);
+	r->repo = repo_ref(repo);
+	r->m = manifest_ref(plan->m);
+	r->to = plan->to ? strdup(plan->to) : NULL;
+	r->diff = plan->diff;
+	r->blank = plan->blank;
+	r->threads = plan->threads;
+	r->fd = -1;
+	r->run.total = plan->m->size;
+	if (!code && plan->to && !r->to)
+		code = err_set(e, -ENOMEM, "out of memory");
+	if (code)
+		run_unref(&r->run);
+	else
+		*ret = r;
+	return code;
+}
+
 int restore_run(const struct repo *repo, const struct restore_plan *plan, struct repo_run *run,
 		struct restore_result *ret, struct err *e)
 {
-	struct restore r = {
-		.repo = repo, .plan = plan, .run = run, .result = ret, .fd = -1, .blank = plan->blank,
-	};
-	uint64_t window = WINDOW_MEMORY / INDEX_PER_CHUNK / page_chunks(repo->chunk_size);
-	uint32_t n = plan->m->n_pages, first = 0;
+	struct restore *r = NULL;
 	int code = check(repo, plan->m, e);
 
-	pthread_mutex_init(&r.lock, NULL);
-	run->total = plan->m->size;
-	if (!code && plan->to)
-		code = open_target(&r, e);
-	for (; first < n && !code; first = r.end) {
-		r.next = first;
-		r.end = n - first < window ? n : first + (uint32_t)window;
-		code = index_pages(repo, plan->m, first, r.end, true, &r.index, e);
-		if (!code) {
-			code = run_window(&r, e);
-			r.index = index_free(r.index);
-		}
-	}
-	if (!code && r.fd >= 0 && fsync(r.fd) < 0)
-		code = target_failed(&r, "write", 0, -errno, e);
-	if (r.fd >= 0)
-		close(r.fd);
-	pthread_mutex_destroy(&r.lock);
+	if (!code)
+		code = restore_new(repo, plan, &r, e);
+	if (code)
+		return code;
+	code = run_attend(&r->run, run, e);
+	if (code == -ECANCELED)
+		err_set(e, code, "cancelled");
+	if (code == -ETIMEDOUT)
+		err_set(e, code, "cancelled; %s%sthe repository %s does not answer yet", plan->to ?: "",
+			plan->to ? " or " : "", repo->where);
+	ret->written = r->result.written;
+	ret->equal = r->result.equal;
+	ret->zeroed = r->result.zeroed;
+	run_unref(&r->run);
 	return code;
 }
 
@@ -384,7 +445,7 @@ int restore_map(const struct repo *repo, const struct manifest *m,
 	if (!ids)
 		return err_set(e, -ENOMEM, "out of memory");
 	if (!r)
-		r = index_pages(repo, m, 0, m->n_pages, false, &index, e);
+		r = index_pages(repo, m, 0, m->n_pages, false, NULL, &index, e);
 	if (!r)
 		r = fetcher_new(repo, index, &fetcher, e);
 	for (uint32_t i = 0; i < m->n_pages && !r; i++) {
@@ -433,7 +494,7 @@ int restore_cat(const struct repo *repo, const struct manifest *m, uint64_t offs
 		int (*sink)(void *data, const void *bytes, size_t n, struct err *e), void *data,
 		struct err *e)
 {
-	struct restore r = { .repo = repo };
+	struct restore r = { .repo = (struct repo *)repo };
 	struct cat c = { .m = m, .at = offset, .end = offset + length, .sink = sink, .data = data };
 	int code = check(repo, m, e);
 
@@ -441,7 +502,7 @@ int restore_cat(const struct repo *repo, const struct manifest *m, uint64_t offs
 		return err_set(e, -ERANGE, "the backup has %llu bytes", (unsigned long long)m->size);
 	if (!code && length)
 		code = index_pages(repo, m, (uint32_t)(offset / MAP_SPAN),
-				   (uint32_t)((c.end - 1) / MAP_SPAN) + 1, true, &r.index, e);
+				   (uint32_t)((c.end - 1) / MAP_SPAN) + 1, true, NULL, &r.index, e);
 	if (!code && length)
 		code = worker_init(&c.w, &r, e);
 	while (!code && c.at < c.end)

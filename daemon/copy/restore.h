@@ -23,6 +23,9 @@ struct restore_plan {
  * Everything is proven before it is written. When it returns 0 it is durable.
  * After an error the target has a part of it. -EBADMSG: damaged or missing,
  * the sentence names it; -ENOSPC: the target is too small; -ECANCELED.
+ * -ETIMEDOUT: cancelled, but target or repository do not answer. What the run
+ * has asked them for may still be done when they do, so the target must not be
+ * given to anybody else before: see copy_abandoned(). *ret is filled in always.
  */
 int restore_run(const struct repo *repo, const struct restore_plan *plan, struct repo_run *run,
 		struct restore_result *ret, struct err *e);

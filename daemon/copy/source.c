@@ -96,9 +96,15 @@ int source_file(const char *path, struct source **ret, struct err *e)
 	return r;
 }
 
+struct source *source_ref(struct source *source)
+{
+	source->refs++;
+	return source;
+}
+
 struct source *source_free(struct source *source)
 {
-	if (source)
+	if (source && !source->refs--)
 		source->ops->free(source);
 	return NULL;
 }

@@ -7,6 +7,7 @@
 #ifndef BVOL_COPY_SOURCE_H
 #define BVOL_COPY_SOURCE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -21,7 +22,6 @@ enum source_state {
 };
 
 struct source_ops {
-	/* Each thread reads through a reader of its own. */
 	void (*free)(struct source *source);
 	/*
 	 * What is at offset, and how far that goes: *length is at most what it was, and 1
@@ -37,11 +37,14 @@ struct source {
 	uint64_t size;		/* bytes */
 	bool direct;		/* fd is O_DIRECT: whole blocks of align bytes, but for the end */
 	const char *name;	/* for sentences */
+	atomic_uint refs;	/* beside the first one */
 };
 
 /* A regular file, holes of which are not read, or a block device. -EINVAL: neither. */
 int source_file(const char *path, struct source **ret, struct err *e);
-/* Takes NULL, returns NULL. */
+/* One more reference, for another source_free(). */
+struct source *source_ref(struct source *source);
+/* The last one frees it. Takes NULL, returns NULL. */
 struct source *source_free(struct source *source);
 
 #endif

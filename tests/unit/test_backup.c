@@ -226,7 +226,7 @@ static void test_gc_waits_for_writers(void **state)
 	fill(&v, 0, MIB_PAGES, 1);
 	volume_save(&v, bed.file);
 	check_ok(&bed, bed_backup(&bed, "a", NULL, a));
-	check_ok(&bed, session_begin(bed.repo, lease, 0, &session, &bed.err));
+	check_ok(&bed, session_begin(bed.repo, lease, 0, NULL, &session, &bed.err));
 	assert_int_equal(bed.repo->ops->remove(bed.repo->driver, REPO_BACKUP, a, &bed.err), 0);
 	check_ok(&bed, bed_gc(&bed, 0, &result));
 	assert_int_equal(result.waiting, 1);

@@ -82,8 +82,11 @@ static int create(struct context *ctx, const struct repo *repo, struct backup_pl
 	struct manifest *m = NULL;
 	struct repo_run run = { 0 };
 	struct err e = { 0 };
-	int r = source_file(ctx->word[WORD_FROM], &plan->source, &e), status;
+	int status = tool_rate(ctx, &run), r;
 
+	if (status)
+		return status;
+	r = source_file(ctx->word[WORD_FROM], &plan->source, &e);
 	if (r)
 		return tool_fail(r, &e);
 	progress_begin("backup", &run);
@@ -295,8 +298,10 @@ static int restore(struct context *ctx, const char *what, const char *to)
 	struct restore_result result = { 0 };
 	struct repo_run run = { 0 };
 	struct err e = { 0 };
-	int status = open_backup(ctx, &repo, &m), r;
+	int status = tool_rate(ctx, &run), r;
 
+	if (!status)
+		status = open_backup(ctx, &repo, &m);
 	if (status)
 		return status;
 	plan.m = m;

@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tool.h"
 
@@ -53,5 +54,8 @@ int main(int argc, char **argv)
 		complain("cannot write the output: %s", strerror(errno));
 		status = status ?: EXIT_FAILED;
 	}
+	/* Threads that hang in the repository still use what exit() would tear down. */
+	if (copy_abandoned())
+		_exit(status);
 	return status;
 }

@@ -6,6 +6,7 @@
 #include <termios.h>
 
 #include "copy/repo/crypto.h"
+#include "size.h"
 #include "tool.h"
 
 #define SECRET_MAX	4096
@@ -15,7 +16,22 @@
 int tool_fail(int code, const struct err *e)
 {
 	complain("%s", *e->text ? e->text : strerror(-code));
-	return code == -ECANCELED ? EXIT_INTERRUPTED : EXIT_FAILED;
+	return code == -ECANCELED || copy_abandoned() ? EXIT_INTERRUPTED : EXIT_FAILED;
+}
+
+int tool_rate(const struct context *ctx, struct repo_run *run)
+{
+	const char *text = ctx->word[WORD_RATE];
+	uint64_t rate = 0;
+	char why[256];
+
+	if (text && strcmp(text, "none") && strcmp(text, "0") &&
+	    size_parse(text, INT64_MAX, &rate, why, sizeof(why)) < 0) {
+		complain("--rate: %s", why);
+		return EXIT_FAILED;
+	}
+	run->rate = rate;
+	return 0;
 }
 
 void secret_free(struct repo_secret *secret)

@@ -181,8 +181,10 @@ int repo_gc_command(struct context *ctx)
 	struct repo_run run = { 0 };
 	struct gc_result result;
 	struct err e = { 0 };
-	int status = tool_open(ctx, ctx->word[WORD_DIR], &repo), r;
+	int status = tool_rate(ctx, &run), r;
 
+	if (!status)
+		status = tool_open(ctx, ctx->word[WORD_DIR], &repo);
 	if (status)
 		return status;
 	progress_begin("gc", &run);
@@ -226,7 +228,7 @@ int repo_scrub_command(struct context *ctx)
 	struct repo_run run = { 0 };
 	struct scrub_result result;
 	struct err e = { 0 };
-	int status = o ? 0 : out_of_memory(), r = 0;
+	int status = o ? tool_rate(ctx, &run) : out_of_memory(), r = 0;
 	int64_t percent = 0;
 	char why[256];
 

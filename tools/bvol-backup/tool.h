@@ -19,14 +19,18 @@ int tool_open(const struct context *ctx, const char *where, struct repo **ret);
  */
 int tool_secret(const char *key_file, bool ask, struct repo_secret *secret);
 void secret_free(struct repo_secret *secret);
+/* What --rate says, if it is given. 0 or an exit status. */
+int tool_rate(const struct context *ctx, struct repo_run *run);
 /* A backup by UUID or by a name that only one has. 0 or an exit status. */
 int tool_find(const struct repo *repo, const char *ref, struct manifest **ret);
 
 /* progress.c */
 
-/* Show how far a run is, on a terminal, and let Ctrl-C cancel it, until progress_end(). */
+/*
+ * Show how far a run is, on a terminal, and let Ctrl-C cancel it, until progress_end(). A second
+ * Ctrl-C ends the program at once: nothing is listed that can't be restored anyway.
+ */
 void progress_begin(const char *what, struct repo_run *run);
-/* A second Ctrl-C ends the program at once: nothing is listed that can't be restored anyway. */
 void progress_end(void);
 
 /* Commands: exit statuses. */

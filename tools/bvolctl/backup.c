@@ -11,6 +11,7 @@ static const struct param create_params[] = {
 	REPO_OPTIONS,
 	WORD_OPTION("--parent", "BACKUP", PARENT),
 	WORD_OPTION("--memory", "SIZE", MEMORY),
+	RATE_OPTION,
 	{ 0 },
 };
 
@@ -37,6 +38,14 @@ static const struct param restore_params[] = {
 	REPO_OPTIONS,
 	WORD_OPTION("--to", "FILE_OR_DEVICE", TO, .required = true),
 	WORD_FLAG("--diff", DIFF),
+	RATE_OPTION,
+	{ 0 },
+};
+
+static const struct param verify_params[] = {
+	WORD_ARG("BACKUP", BACKUP),
+	REPO_OPTIONS,
+	RATE_OPTION,
 	{ 0 },
 };
 
@@ -76,7 +85,7 @@ const struct command backup_commands[] = {
 		.type = &bvol_type_repository_report, .run = run_helper,
 	},
 	{
-		.noun = "backup", .verb = "verify", .params = backup_params,
+		.noun = "backup", .verb = "verify", .params = verify_params,
 		.help = "prove that a backup can be restored, without writing",
 		.type = &bvol_type_repository_report, .run = run_helper,
 	},

@@ -23,7 +23,7 @@ enum word {
 	WORD_DIR, WORD_KEY_FILE, WORD_NO_ENCRYPTION, WORD_CHUNK_SIZE, WORD_COMPRESSION, WORD_SHARE,
 	WORD_ADD, WORD_NEW_KEY_FILE, WORD_LABEL, WORD_REMOVE,
 	WORD_REPO, WORD_BACKUP, WORD_FROM, WORD_NAME, WORD_PARENT, WORD_MEMORY, WORD_MAP, WORD_TO, WORD_DIFF,
-	WORD_OFFSET, WORD_LENGTH,
+	WORD_OFFSET, WORD_LENGTH, WORD_RATE,
 	WORDS,
 };
 
@@ -73,6 +73,9 @@ struct param {
 	{ .name = option, .value = what, .word = WORD_##which, ##__VA_ARGS__ }
 #define WORD_FLAG(option, which) \
 	{ .name = option, .word = WORD_##which }
+
+/* Bytes a second of a run on a repository. */
+#define RATE_OPTION WORD_OPTION("--rate", "RATE", RATE)
 
 /* What a delete does to the bytes. */
 #define WIPE_OPTIONS \

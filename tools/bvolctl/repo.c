@@ -23,10 +23,18 @@ static const struct param open_params[] = {
 	{ 0 },
 };
 
+static const struct param gc_params[] = {
+	WORD_ARG("DIR", DIR),
+	KEY_OPTION,
+	RATE_OPTION,
+	{ 0 },
+};
+
 static const struct param scrub_params[] = {
 	WORD_ARG("DIR", DIR),
 	KEY_OPTION,
 	WORD_OPTION("--share", "PERCENT", SHARE),
+	RATE_OPTION,
 	{ 0 },
 };
 
@@ -57,7 +65,7 @@ const struct command repo_commands[] = {
 		.type = &bvol_type_repository, .run = run_helper,
 	},
 	{
-		.noun = "repo", .verb = "gc", .params = open_params,
+		.noun = "repo", .verb = "gc", .params = gc_params,
 		.help = "free what no backup needs",
 		.type = &bvol_type_repository_report, .run = run_helper,
 	},

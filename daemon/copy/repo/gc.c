@@ -20,10 +20,11 @@ struct gc_pack {
 	uint64_t bytes, live;
 };
 
+/* Each of these is ours: an abandoned gc goes on needing it. */
 struct gc {
-	const struct repo *repo;
-	struct repo_run *run;
-	struct gc_result *result;
+	struct run run;
+	struct repo *repo;
+	struct gc_result result;
 	struct session *session;
 	uint64_t dead_ns;
 	/* What the last look has found. */
@@ -35,6 +36,7 @@ struct gc {
 /* Marking */
 
 struct marker {
+	struct run *run;
 	const struct repo *repo;
 	struct index *index;
 	struct fetcher *fetcher;
@@ -65,7 +67,9 @@ static int mark_backup(void *data, struct manifest *m, struct err *e)
 		r = mark_one(k, m, m->pages[p], e);
 		if (r || is_zero_id(m->pages[p]))
 			continue;
-		r = fetch_page(k->fetcher, m->pages[p], k->ids, n, e);
+		r = run_take(k->run, 0, e);
+		if (!r)
+			r = fetch_page(k->fetcher, m->pages[p], k->ids, n, e);
 		for (uint32_t i = 0; i < n && !r; i++)
 			r = mark_one(k, m, k->ids[i], e);
 	}
@@ -86,11 +90,12 @@ static int mark_bases(void *data, const uint8_t pack[REPO_ID], const struct entr
 }
 
 /* Everything that these backups need gets its mark in the index. */
-static int mark_all(const struct repo *repo, const struct id_list *backups, struct index *index,
-		    struct err *e)
+static int mark_all(struct gc *gc, const struct id_list *backups, struct err *e)
 {
-	struct marker k = { .repo = repo, .index = index };
-	struct index_load load = { .each = mark_bases, .data = index };
+	const struct repo *repo = gc->repo;
+	struct index *index = gc->index;
+	struct marker k = { .run = &gc->run, .repo = repo, .index = index };
+	struct index_load load = { .run = &gc->run, .each = mark_bases, .data = index };
 	int r;
 
 	k.ids = calloc(page_chunks(repo->chunk_size), CHUNK_ID);
@@ -148,7 +153,7 @@ static int compare_packs(const void *a, const void *b)
 static int look(struct gc *gc, const struct marks *marks, struct id_list *objects, struct err *e)
 {
 	struct id_list packs = { 0 }, backups = { 0 };
-	struct index_load load = { .marks = marks, .packs = &packs, .list_packs = true };
+	struct index_load load = { .run = &gc->run, .marks = marks, .packs = &packs, .list_packs = true };
 	size_t kept = 0;
 	/* First: a backup is there after its chunks and their indexes. */
 	int r = id_list_of(gc->repo, REPO_BACKUP, &backups, e);
@@ -159,9 +164,9 @@ static int look(struct gc *gc, const struct marks *marks, struct id_list *object
 	if (!r)
 		r = index_load(gc->repo, gc->index, &load, e);
 	if (!r)
-		r = mark_all(gc->repo, &backups, gc->index, e);
+		r = mark_all(gc, &backups, e);
 	load = (struct index_load) {
-		.packs = &packs, .each = weigh_pack, .data = gc, .objects = objects,
+		.run = &gc->run, .packs = &packs, .each = weigh_pack, .data = gc, .objects = objects,
 	};
 	if (!r)
 		r = index_load(gc->repo, NULL, &load, e);
@@ -194,14 +199,15 @@ static int copy_pack(struct gc *gc, struct pack_reader *reader, struct chunk_sto
 
 		if (!lives(gc, p->id, &entries[i]))
 			continue;
-		if (gc->run->cancel)
-			return err_set(e, -ECANCELED, "cancelled; the next gc goes on");
+		r = run_take(&gc->run, record_size(entries[i].stored), e);
+		if (r)
+			return r;
 		r = pack_read(reader, p->id, entries[i].offset, entries[i].stored, &record, e);
 		if (r)
 			return r == -EBADMSG ? 1 : r;
 		r = chunk_store_add(store, record.entry.kind, entries[i].id,
 				    record.entry.kind == RECORD_PATCH ? record.entry.base : NULL,
-				    record.content, record.length, &gc->result->copied, e);
+				    record.content, record.length, &gc->result.copied, e);
 	}
 	return r ? r : session_renew(gc->session, false, e);
 }
@@ -217,6 +223,7 @@ static int copy_packs(struct gc *gc, uint8_t *entries, uint32_t *n, struct err *
 	for (size_t i = 0; i < gc->n && !r; i++) {
 		struct gc_pack *p = &gc->packs[i];
 
+		gc->run.gate.done += p->bytes;
 		if (marks_condemned(session_marks(gc->session), p->id) || p->live > p->bytes / REPACK_SHARE)
 			continue;
 		if (p->live) {
@@ -248,9 +255,10 @@ static int condemn(struct gc *gc, struct err *e)
 
 	if (r)
 		return r;
-	gc->result->packs = gc->n;
+	gc->result.packs = gc->n;
 	for (size_t i = 0; i < gc->n; i++)
-		gc->result->bytes += gc->packs[i].bytes;
+		gc->result.bytes += gc->packs[i].bytes;
+	gc->run.total = gc->result.bytes;
 	entries = malloc(gc->n * MARK_ENTRY + 1);
 	if (!entries)
 		return err_set(e, -ENOMEM, "out of memory");
@@ -275,7 +283,7 @@ static int fence(struct gc *gc, const struct lease *lease, struct err *e)
 	memcpy(m->id, lease->id, REPO_ID);
 	r = manifest_put(gc->repo, m, e);
 	manifest_free(m);
-	gc->result->fenced += !r;
+	gc->result.fenced += !r;
 	if (r && r != -EEXIST)
 		return r;
 	r = gc->repo->ops->remove(gc->repo->driver, REPO_LEASE, lease->id, e);
@@ -310,7 +318,7 @@ static int settle_writers(struct gc *gc, const struct id_list *marks, struct err
 		if (now > lease->renewed_at && now - lease->renewed_at >= gc->dead_ns)
 			r = fence(gc, lease, e);
 		else
-			gc->result->waiting += !has_seen(lease, marks);
+			gc->result.waiting += !has_seen(lease, marks);
 	}
 	lease_list_deinit(&list);
 	return r;
@@ -371,15 +379,15 @@ static int delete_packs(struct gc *gc, const struct marks *marks, struct id_list
 
 		if (p->live || !marks_condemned(marks, p->id))
 			continue;
-		if (gc->run->cancel)
-			return err_set(e, -ECANCELED, "cancelled; the next gc goes on");
-		r = session_renew(gc->session, false, e);
+		r = run_take(&gc->run, 0, e);
+		if (!r)
+			r = session_renew(gc->session, false, e);
 		if (!r)
 			r = gc->repo->ops->remove(gc->repo->driver, REPO_PACK, p->id, e);
 		if (!r)
 			r = id_list_add(gone, p->id, e);
-		gc->result->deleted_packs += !r;
-		gc->result->freed += r ? 0 : p->bytes;
+		gc->result.deleted_packs += !r;
+		gc->result.freed += r ? 0 : p->bytes;
 	}
 	/* Those that an interrupted gc has deleted are in indexes still. */
 	for (size_t i = 0; i < marks_packs(marks)->n && !r; i++) {
@@ -434,7 +442,7 @@ static int drop_fence(void *data, const struct driver_object *object, struct err
 	return 0;
 }
 
-static int run(struct gc *gc, struct err *e)
+static int collect(struct gc *gc, struct err *e)
 {
 	struct marks *marks = NULL;
 	int r = session_flush(gc->session, e);
@@ -446,15 +454,13 @@ static int run(struct gc *gc, struct err *e)
 		r = marks_load(gc->repo, &marks, e);
 	if (!r)
 		r = settle_writers(gc, marks_of(marks, MARK_CONDEMNED), e);
-	if (!r && !gc->result->waiting)
+	if (!r && !gc->result.waiting)
 		r = sweep(gc, marks, e);
 	if (!r)
 		r = gc->repo->ops->list(gc->repo->driver, REPO_BACKUP, drop_fence, gc, e);
 	if (!r)
 		r = gc->repo->ops->tidy(gc->repo->driver, TMP_NS, e);
 	marks_free(marks);
-	index_free(gc->index);
-	free(gc->packs);
 	return r;
 }
 
@@ -475,24 +481,54 @@ static int take_over(const struct repo *repo, uint64_t dead_ns, struct err *e)
 	return r;
 }
 
-int gc_run(const struct repo *repo, uint64_t dead_ns, struct repo_run *run_, struct gc_result *ret,
-	   struct err *e)
+static int make_gc(struct run *run, struct err *e)
 {
-	struct gc gc = {
-		.repo = repo, .run = run_, .result = ret, .dead_ns = dead_ns ?: LEASE_DEAD_NS,
-	};
-	int r = session_begin(repo, gc_lease, 0, &gc.session, e);
+	struct gc *gc = (struct gc *)run;
+	int r = session_begin(gc->repo, gc_lease, 0, run, &gc->session, e);
 
-	*ret = (struct gc_result) { 0 };
-	if (r == -EEXIST && (r = take_over(repo, gc.dead_ns, e)) > 0)
-		r = session_begin(repo, gc_lease, 0, &gc.session, e);
-	else if (!r && !gc.session)
+	if (r == -EEXIST && (r = take_over(gc->repo, gc->dead_ns, e)) > 0)
+		r = session_begin(gc->repo, gc_lease, 0, run, &gc->session, e);
+	else if (!r && !gc->session)
 		r = -EEXIST;
 	if (r == -EEXIST)
 		return err_set(e, -EBUSY, "another gc works on the repository %s, or one was killed: then "
-			       "wait until it was silent for an hour", repo->where);
+			       "wait until it was silent for an hour", gc->repo->where);
 	if (!r)
-		r = run(&gc, e);
-	session_end(gc.session);
+		r = collect(gc, e);
+	session_end(gc->session);
+	return r;
+}
+
+static void gc_free(struct run *run)
+{
+	struct gc *gc = (struct gc *)run;
+
+	index_free(gc->index);
+	free(gc->packs);
+	repo_close(gc->repo);
+	run_deinit(run);
+	free(gc);
+}
+
+int gc_run(const struct repo *repo, uint64_t dead_ns, struct repo_run *run, struct gc_result *ret,
+	   struct err *e)
+{
+	struct gc *gc = calloc(1, sizeof(*gc));
+	int r = gc ? run_init(&gc->run, make_gc, gc_free, e) : err_set(e, -ENOMEM, "out of memory");
+
+	*ret = (struct gc_result) { 0 };
+	if (!gc)
+		return r;
+	gc->repo = repo_ref(repo);
+	gc->dead_ns = dead_ns ?: LEASE_DEAD_NS;
+	if (!r)
+		r = run_attend(&gc->run, run, e);
+	if (r == -ECANCELED)
+		err_set(e, r, "cancelled; the next gc goes on");
+	if (r == -ETIMEDOUT)
+		err_set(e, r, "cancelled; the repository %s does not answer yet", repo->where);
+	else
+		*ret = gc->result;
+	run_unref(&gc->run);
 	return r;
 }

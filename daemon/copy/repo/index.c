@@ -365,8 +365,11 @@ int index_load(const struct repo *repo, struct index *index, const struct index_
 		}
 		if (!r && l.n)
 			qsort(l.objects, l.n, sizeof(*l.objects), newest_first);
-		for (size_t i = 0; i < l.n && !r; i++)
-			r = load_one(&l, l.objects[i].id, e);
+		for (size_t i = 0; i < l.n && !r; i++) {
+			r = run_take(load->run, 0, e);
+			if (!r)
+				r = load_one(&l, l.objects[i].id, e);
+		}
 	} while (r == -ENOENT && ++tries < 10);
 	free(l.objects);
 	if (load->seen)

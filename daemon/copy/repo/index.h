@@ -7,6 +7,7 @@
 #define BVOL_REPO_INDEX_H
 
 #include "copy/repo/pack.h"
+#include "copy/repo/run.h"
 
 /* Bytes that a chunk takes at most. */
 #define INDEX_PER_CHUNK	48
@@ -74,6 +75,7 @@ typedef int (*index_each)(void *data, const uint8_t pack[REPO_ID], const struct 
 			  struct err *e);
 
 struct index_load {
+	struct run *run;		/* that it belongs to, or NULL */
 	const struct marks *marks;
 	/*
 	 * Packs that are there, what is said of others is left out; NULL: not asked.

@@ -92,8 +92,19 @@ int manifest_new(uint64_t size, uint32_t chunk_size, struct manifest **ret, stru
 	return 0;
 }
 
+struct manifest *manifest_ref(const struct manifest *m)
+{
+	struct manifest *ours = (struct manifest *)m;
+
+	if (ours)
+		ours->refs++;
+	return ours;
+}
+
 struct manifest *manifest_free(struct manifest *m)
 {
+	if (m && m->refs--)
+		return NULL;
 	for (uint32_t i = 0; m && m->texts && i < m->n_texts; i++) {
 		free(m->texts[i].key);
 		free(m->texts[i].value);

@@ -24,6 +24,7 @@ struct manifest {
 	uint32_t n_texts;
 	uint8_t (*pages)[CHUNK_ID];	/* all zero: chunks of zeroes */
 	uint32_t n_pages;
+	atomic_uint refs;		/* beside the first one */
 };
 
 extern const uint8_t zero_id[CHUNK_ID];
@@ -67,7 +68,9 @@ static inline uint32_t chunk_length(const struct manifest *m, uint64_t chunk)
 
 /* -ERANGE: larger than a volume may be. */
 int manifest_new(uint64_t size, uint32_t chunk_size, struct manifest **ret, struct err *e);
-/* Takes NULL, returns NULL. */
+/* One more reference, for another manifest_free(). */
+struct manifest *manifest_ref(const struct manifest *m);
+/* The last one frees it. Takes NULL, returns NULL. */
 struct manifest *manifest_free(struct manifest *m);
 DEFINE_CLEANUP(struct manifest *, manifest_free)
 int manifest_text(struct manifest *m, const char *key, const char *value, struct err *e);

@@ -214,8 +214,18 @@ static int new_repo(const char *where, bool create, struct repo **ret, struct er
 	return 0;
 }
 
+struct repo *repo_ref(const struct repo *repo)
+{
+	struct repo *ours = (struct repo *)repo;
+
+	ours->refs++;
+	return ours;
+}
+
 struct repo *repo_close(struct repo *repo)
 {
+	if (repo && repo->refs--)
+		return NULL;
 	if (repo) {
 		driver_free(repo->driver);
 		free(repo->where);

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "copy/copy.h"
 #include "copy/repo/compress.h"
 #include "copy/repo/driver.h"
 #include "copy/repo/format.h"
@@ -28,6 +29,7 @@ struct repo {
 	enum compression compression;
 	int level;
 	uint64_t created_at;		/* ns since 1970 */
+	atomic_uint refs;		/* beside the first one */
 };
 
 /* What opens it; the bytes stay the caller's. */
@@ -53,7 +55,9 @@ int repo_create(const char *where, const struct repo_choice *choice, const struc
  * version; -EBADMSG: damaged.
  */
 int repo_open(const char *where, const struct repo_secret *secret, struct repo **ret, struct err *e);
-/* Takes NULL, returns NULL. */
+/* One more reference, for another repo_close(). */
+struct repo *repo_ref(const struct repo *repo);
+/* The last one closes it. Takes NULL, returns NULL. */
 struct repo *repo_close(struct repo *repo);
 DEFINE_CLEANUP(struct repo *, repo_close)
 
@@ -77,9 +81,16 @@ uint64_t repo_now(void);
 /* 32 digits and a NUL. */
 char *repo_hex(const uint8_t *id, size_t n, char *text);
 
-/* What a long run tells and asks; any thread of it. */
+/*
+ * What a long run tells and is told. Whoever waits for it is back within a
+ * second after cancel was set, also while it is paused or waits for what does
+ * not answer: see copy/repo/run.h. It stays the caller's.
+ */
 struct repo_run {
-	atomic_bool cancel;		/* set by anybody: the run ends with -ECANCELED */
+	atomic_bool cancel;		/* set by anybody: the run ends with -ECANCELED or -ETIMEDOUT */
+	atomic_bool pause;		/* set and taken back by anybody: within a second it stands still */
+	_Atomic uint64_t rate;		/* bytes a second of this run, 0: no limit; at any time */
+	struct copy_limit *limit;	/* shared with other runs, or NULL; set before it begins */
 	_Atomic uint64_t done, total;	/* bytes */
 };
 

@@ -11,11 +11,12 @@
 
 #define THREADS_MAX 16
 
+/* Each of these is ours, but for whom report() tells: an abandoned scrub goes on needing it. */
 struct scrub {
-	const struct repo *repo;
-	const struct scrub_plan *plan;
-	struct repo_run *run;
-	struct scrub_result *result;
+	struct run run;
+	struct repo *repo;
+	struct scrub_plan plan;
+	struct scrub_result result;
 	struct session *session;
 	struct id_list packs;
 	struct index *index;		/* of what is not damaged, in the end */
@@ -28,13 +29,20 @@ struct scrub {
 	struct err err;
 };
 
-static void report(struct scrub *s, const char *sentence)
+static void tell(struct scrub *s, uint64_t *count, const char *sentence)
 {
 	pthread_mutex_lock(&s->lock);
-	s->result->damaged++;
-	if (s->plan->report)
-		s->plan->report(s->plan->data, sentence);
+	++*count;
+	if (s->plan.report && run_enter(&s->run)) {
+		s->plan.report(s->plan.data, sentence);
+		run_leave(&s->run);
+	}
 	pthread_mutex_unlock(&s->lock);
+}
+
+static void report(struct scrub *s, const char *sentence)
+{
+	tell(s, &s->result.damaged, sentence);
 }
 
 static void report_chunk(struct scrub *s, const uint8_t id[CHUNK_ID], const uint8_t pack[REPO_ID],
@@ -83,6 +91,9 @@ static int check_indexes(struct scrub *s, struct err *e)
 		struct err why = { 0 };
 		struct object o;
 
+		r = run_take(&s->run, 0, e);
+		if (r)
+			break;
 		r = object_get(s->repo, REPO_INDEX, list.ids[i], &o, &why);
 		if (!r) {
 			r = index_parse(s->repo, o.body, o.length, check_entry, NULL, &why);
@@ -166,6 +177,9 @@ static int check_records(struct reader *t, const uint8_t pack[REPO_ID], const st
 	for (uint32_t i = 0; i < n && !r; i++) {
 		struct record record;
 
+		r = run_take(&t->s->run, record_size(entries[i].stored), e);
+		if (r)
+			return r;
 		r = pack_read(t->pack, pack, entries[i].offset, entries[i].stored, &record, e);
 		if (!r)
 			r = check_content(t, &entries[i], &record, e);
@@ -175,7 +189,8 @@ static int check_records(struct reader *t, const uint8_t pack[REPO_ID], const st
 		}
 		t->records++;
 		t->bytes += record_size(entries[i].stored);
-		if (!r && (t->s->run->cancel || t->s->stop))
+		t->s->run.gate.done += record_size(entries[i].stored);
+		if (!r && t->s->stop)
 			r = -ECANCELED;
 	}
 	return r;
@@ -228,15 +243,14 @@ static void *work(void *data)
 
 		if (i >= s->packs.n)
 			break;
-		r = s->run->cancel ? -ECANCELED : check_pack(&t, s->packs.ids[i], &e);
-		s->run->done++;
+		r = check_pack(&t, s->packs.ids[i], &e);
 		if (!r)
 			r = session_renew(s->session, false, &e);
 	}
 	pthread_mutex_lock(&s->lock);
-	s->result->records += t.records;
-	s->result->bytes += t.bytes;
-	if (r && !s->code) {
+	s->result.records += t.records;
+	s->result.bytes += t.bytes;
+	if (r && (!s->code || s->code == -ECANCELED)) {
 		s->code = r;
 		s->err = e;
 	}
@@ -248,27 +262,30 @@ static void *work(void *data)
 }
 
 /* Some of the packs, by chance. */
+static int choose_pack(void *data, const struct driver_object *object, struct err *e)
+{
+	struct scrub *s = data;
+	uint8_t die[2] = { 0 };
+	int r = s->plan.percent ? crypto_random(die, sizeof(die), e) : 0;
+
+	if (r || (s->plan.percent && get16(die) % 100 >= s->plan.percent))
+		return r;
+	s->run.total += object->size;
+	return id_list_add(&s->packs, object->id, e);
+}
+
 static int choose(struct scrub *s, struct err *e)
 {
-	size_t kept = 0;
-	uint8_t die[2];
-	int r = id_list_of(s->repo, REPO_PACK, &s->packs, e);
+	int r = s->repo->ops->list(s->repo->driver, REPO_PACK, choose_pack, s, e);
 
-	for (size_t i = 0; s->plan->percent && i < s->packs.n && !r; i++) {
-		r = crypto_random(die, sizeof(die), e);
-		if (get16(die) % 100 < s->plan->percent)
-			memmove(s->packs.ids[kept++], s->packs.ids[i], REPO_ID);
-	}
-	if (s->plan->percent)
-		s->packs.n = kept;
-	s->result->packs = s->packs.n;
-	s->run->total = s->packs.n;
+	id_list_sort(&s->packs);
+	s->result.packs = s->packs.n;
 	return r;
 }
 
 static int check_packs(struct scrub *s, struct err *e)
 {
-	long processors = s->plan->threads ? (long)s->plan->threads : sysconf(_SC_NPROCESSORS_ONLN);
+	long processors = s->plan.threads ? (long)s->plan.threads : sysconf(_SC_NPROCESSORS_ONLN);
 	unsigned int n = processors > THREADS_MAX ? THREADS_MAX : (unsigned int)processors, started = 0;
 	pthread_t threads[THREADS_MAX];
 	int r = choose(s, e);
@@ -284,10 +301,7 @@ static int check_packs(struct scrub *s, struct err *e)
 		s->stop = true;
 	for (unsigned int i = 0; i < started; i++)
 		pthread_join(threads[i], NULL);
-	if (r || !s->code)
-		return r;
-	return s->code == -ECANCELED ? err_set(e, s->code, "cancelled") :
-				       err_set(e, s->code, "%s", s->err.text);
+	return r || !s->code ? r : err_set(e, s->code, "%s", s->err.text);
 }
 
 /* Backups */
@@ -331,11 +345,7 @@ static void report_hit(struct scrub *s, const uint8_t id[REPO_ID], const char *n
 
 	snprintf(sentence, sizeof(sentence), "backup %s%s%s%s can't be restored: %s",
 		 repo_hex(id, REPO_ID, text), name ? " (" : "", name ?: "", name ? ")" : "", what);
-	pthread_mutex_lock(&s->lock);
-	s->result->hit++;
-	if (s->plan->report)
-		s->plan->report(s->plan->data, sentence);
-	pthread_mutex_unlock(&s->lock);
+	tell(s, &s->result.hit, sentence);
 }
 
 /* Of a chunk that is marked there may be a sound copy all the same, or it builds on what was healed. */
@@ -348,8 +358,8 @@ static bool is_lost(struct hits *h, const struct manifest *m, uint32_t page, uin
 	       fetch_chunk(h->fetcher, h->ids[i], h->bytes, chunk_length(m, chunk), &why);
 }
 
-/* The first thing that it lacks, in text; false: nothing. */
-static bool lacks(struct hits *h, const struct manifest *m, char text[128])
+/* 1: it lacks something, the first of which is in text. */
+static int lacks(struct hits *h, const struct manifest *m, char text[128], struct err *e)
 {
 	char chunk[2 * CHUNK_ID + 1];
 	struct err why = { 0 };
@@ -357,7 +367,10 @@ static bool lacks(struct hits *h, const struct manifest *m, char text[128])
 	for (uint32_t p = 0; p < m->n_pages; p++) {
 		uint32_t n = chunks_of_page(m, p);
 		const uint8_t *lost = NULL;
+		int r = run_take(&h->s->run, 0, e);
 
+		if (r)
+			return r;
 		if (is_zero_id(m->pages[p]))
 			continue;
 		if (fetch_page(h->fetcher, m->pages[p], h->ids, n, &why))
@@ -367,31 +380,32 @@ static bool lacks(struct hits *h, const struct manifest *m, char text[128])
 				lost = h->ids[i];
 		if (lost) {
 			snprintf(text, 128, "it needs chunk %s", repo_hex(lost, CHUNK_ID, chunk));
-			return true;
+			return 1;
 		}
 	}
-	return false;
+	return 0;
 }
 
 static int check_backup(void *data, struct manifest *m, struct err *e)
 {
 	struct hits *h = data;
 	char text[128];
+	int r = 0;
 
-	h->s->result->backups++;
+	h->s->result.backups++;
 	if (m->chunk_size != h->s->repo->chunk_size)
 		report_hit(h->s, m->id, manifest_get(m, "name"), "its chunks have another size");
-	else if (lacks(h, m, text))
+	else if ((r = lacks(h, m, text, e)) > 0)
 		report_hit(h->s, m->id, manifest_get(m, "name"), text);
 	manifest_free(m);
-	return 0;
+	return r < 0 ? r : 0;
 }
 
 static int bad_backup(void *data, const uint8_t id[REPO_ID], struct err *e)
 {
 	struct hits *h = data;
 
-	h->s->result->backups++;
+	h->s->result.backups++;
 	report(h->s, e->text);
 	report_hit(h->s, id, NULL, "its manifest is damaged");
 	return 0;
@@ -412,7 +426,7 @@ static int put_marks(struct scrub *s, struct err *e)
 /* With all that is damaged marked: what is left of the indexes. */
 static int reload(struct scrub *s, struct marks **marks, struct id_list *packs, struct err *e)
 {
-	struct index_load load = { .packs = packs, .list_packs = true };
+	struct index_load load = { .run = &s->run, .packs = packs, .list_packs = true };
 	int r = put_marks(s, e);
 
 	marks_free(*marks);
@@ -430,7 +444,7 @@ static int check_backups(struct scrub *s, struct err *e)
 {
 	struct hits h = { .s = s };
 	struct id_list packs = { 0 }, backups = { 0 };
-	struct index_load load = { .packs = &packs, .each = mark_patches, .data = &h };
+	struct index_load load = { .run = &s->run, .packs = &packs, .each = mark_patches, .data = &h };
 	struct marks *marks = NULL;
 	/* First: a backup is there after its chunks and their indexes. */
 	int r = id_list_of(s->repo, REPO_BACKUP, &backups, e);
@@ -467,11 +481,11 @@ static int run_session(struct scrub *s, struct err *e)
 
 	/* The session makes the indexes again, and its lease keeps gc from deleting what is read. */
 	if (!r)
-		r = session_begin(s->repo, id, 0, &s->session, e);
+		r = session_begin(s->repo, id, 0, &s->run, &s->session, e);
 	if (!r)
 		r = session_flush(s->session, e);
 	if (!r) {
-		s->result->rebuilt = session_adopted(s->session);
+		s->result.rebuilt = session_adopted(s->session);
 		session_drop_index(s->session);
 		r = check_packs(s, e);
 	}
@@ -481,25 +495,53 @@ static int run_session(struct scrub *s, struct err *e)
 	return r;
 }
 
-int scrub_run(const struct repo *repo, const struct scrub_plan *plan, struct repo_run *run,
-	      struct scrub_result *ret, struct err *e)
+static int make_scrub(struct run *run, struct err *e)
 {
-	struct scrub s = { .repo = repo, .plan = plan, .run = run, .result = ret };
+	struct scrub *s = (struct scrub *)run;
 	struct err why = { 0 };
 	int r;
 
+	if (repo_keys(s->repo, see_key, NULL, &why) == -EBADMSG)
+		report(s, why.text);
+	r = check_indexes(s, e);
+	if (!r)
+		r = check_marks(s, e);
+	return r ? r : run_session(s, e);
+}
+
+static void scrub_free(struct run *run)
+{
+	struct scrub *s = (struct scrub *)run;
+
+	pthread_mutex_destroy(&s->lock);
+	id_list_deinit(&s->packs);
+	index_free(s->index);
+	free(s->marks);
+	repo_close(s->repo);
+	run_deinit(run);
+	free(s);
+}
+
+int scrub_run(const struct repo *repo, const struct scrub_plan *plan, struct repo_run *run,
+	      struct scrub_result *ret, struct err *e)
+{
+	struct scrub *s = calloc(1, sizeof(*s));
+	int r = s ? run_init(&s->run, make_scrub, scrub_free, e) : err_set(e, -ENOMEM, "out of memory");
+
 	*ret = (struct scrub_result) { 0 };
-	pthread_mutex_init(&s.lock, NULL);
-	if (repo_keys((struct repo *)repo, see_key, NULL, &why) == -EBADMSG)
-		report(&s, why.text);
-	r = check_indexes(&s, e);
+	if (!s)
+		return r;
+	pthread_mutex_init(&s->lock, NULL);
+	s->repo = repo_ref(repo);
+	s->plan = *plan;
 	if (!r)
-		r = check_marks(&s, e);
-	if (!r)
-		r = run_session(&s, e);
-	pthread_mutex_destroy(&s.lock);
-	id_list_deinit(&s.packs);
-	index_free(s.index);
-	free(s.marks);
+		r = run_attend(&s->run, run, e);
+	if (r == -ECANCELED)
+		err_set(e, r, "cancelled");
+	if (r == -ETIMEDOUT)
+		err_set(e, r, "cancelled; the repository %s does not answer yet", repo->where);
+	else
+		*ret = s->result;
+	run_unref(&s->run);
 	return r;
 }

@@ -16,6 +16,7 @@ const uint8_t gc_lease[REPO_ID] = {
 
 struct session {
 	const struct repo *repo;
+	struct run *run;
 	struct lease lease;
 	struct marks *marks;
 	struct index *index;
@@ -149,7 +150,7 @@ static int adopt(struct session *s, const struct index_load *load, const struct 
 	struct lease_list leases;
 	int r = lease_list(s->repo, &leases, e);
 
-	for (size_t i = 0; i < packs->n && !r; i++) {
+	for (size_t i = 0; i < packs->n && !(r = r ?: run_take(s->run, 0, e)); i++) {
 		_cleanup_free_ struct entry *entries = NULL;
 		const uint8_t *pack = packs->ids[i];
 		struct err why = { 0 };
@@ -184,7 +185,7 @@ static int load_index(struct session *s, uint64_t limit, struct err *e)
 {
 	struct id_list packs = { 0 }, seen = { 0 };
 	struct index_load load = {
-		.marks = s->marks, .packs = &packs, .list_packs = true, .limit = limit, .seen = &seen,
+		.run = s->run, .marks = s->marks, .packs = &packs, .list_packs = true, .limit = limit, .seen = &seen,
 	};
 	int r = index_load(s->repo, s->index, &load, e);
 
@@ -195,7 +196,12 @@ static int load_index(struct session *s, uint64_t limit, struct err *e)
 	return r;
 }
 
-int session_begin(const struct repo *repo, const uint8_t lease[REPO_ID], uint64_t limit,
+static int keep_lease(void *data, struct err *e)
+{
+	return session_renew(data, false, e);
+}
+
+int session_begin(const struct repo *repo, const uint8_t lease[REPO_ID], uint64_t limit, struct run *run,
 		  struct session **ret, struct err *e)
 {
 	struct session *s = calloc(1, sizeof(*s));
@@ -214,6 +220,11 @@ int session_begin(const struct repo *repo, const uint8_t lease[REPO_ID], uint64_
 		s->committed = true;	/* somebody else's lease stays */
 		session_end(s);
 		return r;
+	}
+	s->run = run;
+	if (run) {
+		run->keep_data = s;
+		run->keep = keep_lease;
 	}
 	r = see_marks(s, e);
 	if (!r)
@@ -234,6 +245,8 @@ struct session *session_end(struct session *s)
 
 	if (!s)
 		return NULL;
+	if (s->run)
+		s->run->keep = NULL;
 	if (!s->committed) {
 		session_flush(s, &ignored);
 		s->repo->ops->remove(s->repo->driver, REPO_LEASE, s->lease.id, &ignored);

@@ -35,9 +35,10 @@ bool lease_owns(const struct lease_list *list, const uint8_t pack[REPO_ID]);
 struct session;
 /*
  * lease: the backup's identifier, or gc_lease. limit: chunks that the index
- * may have, 0: no limit. -EEXIST: this one has begun already.
+ * may have, 0: no limit. run: whose threads renew the lease while they wait,
+ * until session_end(); or NULL. -EEXIST: this one has begun already.
  */
-int session_begin(const struct repo *repo, const uint8_t lease[REPO_ID], uint64_t limit,
+int session_begin(const struct repo *repo, const uint8_t lease[REPO_ID], uint64_t limit, struct run *run,
 		  struct session **ret, struct err *e);
 /* Of what was stored and not committed nothing is lost for the next one. Takes NULL, returns NULL. */
 struct session *session_end(struct session *session);
