@@ -191,8 +191,8 @@ static int fill_slot(struct worker *w, struct slot *slot, uint32_t *next, struct
 	uint64_t length = 0, room = w->memory.size / SLOTS;
 	int r;
 
-	while (*next < w->n && settle(w, *next))
-		(*next)++;
+	for (; *next < w->n && settle(w, *next); (*next)++)
+		w->b->run.gate.done += length_of(w, *next);
 	slot->first = *next;
 	for (slot->n = 0; *next < w->n && length + length_of(w, *next) <= room; slot->n++, (*next)++) {
 		if (slot->n && w->states[*next] != SOURCE_DATA)

@@ -12,12 +12,11 @@
 
 static void file_free(struct source *source)
 {
-	close(source->fd);
-	free((char *)source->name);
+	source_close(source);
 	free(source);
 }
 
-/* Holes read as zeroes. Whoever can't tell where they are says that it is all data. */
+/* Holes read as zeroes. Whoever can't tell where they are, as a device, says that it is all data. */
 static int file_state(struct source *source, uint64_t offset, uint64_t *length, bool has_parent,
 		      enum source_state *ret, struct err *e)
 {
@@ -39,15 +38,7 @@ static int file_state(struct source *source, uint64_t offset, uint64_t *length, 
 	return 0;
 }
 
-static int device_state(struct source *source, uint64_t offset, uint64_t *length, bool has_parent,
-			enum source_state *ret, struct err *e)
-{
-	*ret = SOURCE_DATA;
-	return 0;
-}
-
 static const struct source_ops file_ops = { .free = file_free, .state = file_state };
-static const struct source_ops device_ops = { .free = file_free, .state = device_state };
 
 static int measure(struct source *source, struct err *e)
 {
@@ -57,9 +48,7 @@ static int measure(struct source *source, struct err *e)
 		return err_set(e, -errno, "cannot read %s: %s", source->name, strerror(errno));
 	if (S_ISREG(st.st_mode)) {
 		source->size = (uint64_t)st.st_size;
-		source->ops = &file_ops;
 	} else if (S_ISBLK(st.st_mode)) {
-		source->ops = &device_ops;
 		if (ioctl(source->fd, BLKGETSIZE64, &source->size) < 0)
 			return err_set(e, -errno, "cannot read the size of %s: %s", source->name,
 				       strerror(errno));
@@ -71,24 +60,34 @@ static int measure(struct source *source, struct err *e)
 	return 0;
 }
 
+int source_open(const char *path, struct source *source, struct err *e)
+{
+	source->fd = -1;
+	source->name = strdup(path);
+	if (!source->name)
+		return err_set(e, -ENOMEM, "out of memory");
+	source->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (source->fd < 0)
+		return err_set(e, -errno, "cannot open %s: %s", path, strerror(errno));
+	return measure(source, e);
+}
+
+void source_close(struct source *source)
+{
+	if (source->fd >= 0)
+		close(source->fd);
+	free((char *)source->name);
+}
+
 int source_file(const char *path, struct source **ret, struct err *e)
 {
 	struct source *source = calloc(1, sizeof(*source));
 	int r;
 
-	if (source) {
-		source->ops = &file_ops;
-		source->name = strdup(path);
-	}
-	if (!source || !source->name) {
-		free(source);
+	if (!source)
 		return err_set(e, -ENOMEM, "out of memory");
-	}
-	source->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (source->fd < 0)
-		r = err_set(e, -errno, "cannot open %s: %s", path, strerror(errno));
-	else
-		r = measure(source, e);
+	source->ops = &file_ops;
+	r = source_open(path, source, e);
 	if (r)
 		source_free(source);
 	else

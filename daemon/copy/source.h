@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "copy/copy.h"
 #include "util/err.h"
 
 struct source;
@@ -42,6 +43,20 @@ struct source {
 
 /* A regular file, holes of which are not read, or a block device. -EINVAL: neither. */
 int source_file(const char *path, struct source **ret, struct err *e);
+/*
+ * One of which it is known what it maps: what lies in no mapped extent reads
+ * as zeroes, what lies in one that is the same as in the parent's need not be
+ * read. Both lists in order of offsets, none overlapping in itself; they are
+ * copied. What is said to be the same and is not mapped is zeroes. -EINVAL: out
+ * of order, or they overlap; -ERANGE: they end behind the source.
+ */
+int source_extents(const char *path, const struct copy_extent *mapped, size_t n_mapped,
+		   const struct copy_extent *same, size_t n_same, struct source **ret, struct err *e);
+
+/* For kinds of sources: fd, size, direct and name, for source_close(). -EINVAL: neither file nor device. */
+int source_open(const char *path, struct source *source, struct err *e);
+/* Also what was not opened or not as a whole. */
+void source_close(struct source *source);
 /* One more reference, for another source_free(). */
 struct source *source_ref(struct source *source);
 /* The last one frees it. Takes NULL, returns NULL. */
