@@ -99,6 +99,9 @@ int flow_record(struct job *job, const struct bvol_uuid *device, const struct re
 /* The same for a device that had a content of the job's volume. */
 int flow_record_volume(struct job *job, enum bvol_wiped what, const struct bvol_uuid *device,
 		       struct err *e);
+/* The same for what no device of the pool had, which a scrub has overwritten. */
+int flow_record_scrub(struct job *job, const struct bvol_pool *pool,
+		      const struct provider_wiped *wiped, struct err *e);
 /* The names of steps that wipe. */
 extern const char *const flow_wipes[];
 

@@ -60,13 +60,30 @@ static struct provider_wiped untouched(struct job *job)
 	return wiped;
 }
 
+static int record(struct job *job, const struct bvol_pool *pool,
+		  const struct provider_wiped *wiped, const struct record *of, struct err *e)
+{
+	struct bvol_proof *proof = proof_new(job, of);
+	int r = proof ? describe(proof, pool, wiped) : -ENOMEM;
+
+	r = r < 0 ? err_set(e, r, "out of memory") : proof_add(flow_store(job), proof, e);
+	bvol_free(&bvol_type_proof, proof);
+	return r;
+}
+
+int flow_record_scrub(struct job *job, const struct bvol_pool *pool,
+		      const struct provider_wiped *wiped, struct err *e)
+{
+	return record(job, pool, wiped, &(struct record) {
+		BVOL_WIPED_SCRUBBED, &pool->id, pool->name, "" }, e);
+}
+
 int flow_record(struct job *job, const struct bvol_uuid *device, const struct record *of,
 		struct err *e)
 {
 	const struct provider_ops *provider;
 	_cleanup_pool_ pool = NULL;
 	struct provider_wiped wiped;
-	struct bvol_proof *proof;
 	int r = flow_pool(job, &pool, &provider, e);
 
 	if (r < 0)
@@ -77,11 +94,7 @@ int flow_record(struct job *job, const struct bvol_uuid *device, const struct re
 	/* An earlier delete that was cancelled may have wiped some of it. */
 	if (!r || job->wipe == BVOL_WIPE_NONE)
 		wiped = untouched(job);
-	proof = proof_new(job, of);
-	r = proof ? describe(proof, pool, &wiped) : -ENOMEM;
-	r = r < 0 ? err_set(e, r, "out of memory") : proof_add(flow_store(job), proof, e);
-	bvol_free(&bvol_type_proof, proof);
-	return r;
+	return record(job, pool, &wiped, of, e);
 }
 
 int flow_record_volume(struct job *job, enum bvol_wiped what, const struct bvol_uuid *device,

@@ -85,6 +85,12 @@ struct provider_mapped {
 	uint64_t mapped, exclusive;	/* exclusive: nothing else maps them */
 };
 
+/* An action that overwrites what no device has, and fills in what it has done. */
+struct provider_scrub {
+	struct action action;
+	struct provider_wiped wiped;	/* but for when it began */
+};
+
 struct provider_check;
 
 struct provider_ops {
@@ -179,11 +185,12 @@ struct provider_ops {
 	 * Overwrite all that no device of the pool has, while the others go on. id is
 	 * an empty device that was made for this: it takes free chunks in slices of at
 	 * most its size, is written, and lets go of them again. destroy follows,
-	 * whatever came of it. zero or random; begun again after a crash. Where a device
-	 * may have given something back meanwhile, commit leaves the pool unscrubbed.
+	 * whatever came of it. zero or random; an action that takes long, begun again
+	 * after a crash. Where a device may have given something back meanwhile, commit
+	 * leaves the pool unscrubbed.
 	 */
 	int (*scrub)(struct store *store, const struct bvol_pool *pool, const struct bvol_uuid *id,
-		     const struct provider_wipe *how, struct action **ret, struct err *e);
+		     const struct provider_wipe *how, struct provider_scrub **ret, struct err *e);
 	/* a and b change places: content moves, ids and block devices stay. b is not active. */
 	int (*exchange)(struct store *store, const struct bvol_pool *pool, const struct bvol_uuid *a,
 			const struct bvol_uuid *b, uint64_t size, struct action **ret,

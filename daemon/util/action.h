@@ -36,13 +36,13 @@ enum action_order {
  * act leaves the whole without a record. In each case the plan is made again
  * at the next start from the recorded intent, so act has to be idempotent.
  *
- * An action that takes long has three more, all or none. They are called on the
- * loop, from before act to its end, and may not block:
+ * An action that takes long has three more, or the first two. They are called on
+ * the loop, from before act to its end, and may not block:
  *
  *	progress	how far it is; *ret is zeroed
  *	order		what somebody wants of it meanwhile
- *	keep		inside a transaction: write what a plan that is made
- *			again needs to go on from here
+ *	keep		inside a transaction, when progress has asked for it: write
+ *			what a plan that is made again needs to go on from here
  */
 struct action {
 	int (*act)(struct action *a, struct err *e);

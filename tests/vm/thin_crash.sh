@@ -154,6 +154,34 @@ test_metadata() {
 	check "metadata grow, then reboot" sweep true pool-adjust fast 1
 }
 
+# How many lines of what was overwritten the disk has.
+leftovers() {
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+	LC_ALL=C grep -acF bvol-leftover /dev/mapper/small
+}
+
+# Chunks that the kernel freed as they were are overwritten, while a volume is there. On a small disk,
+# because each point costs two scrubs.
+test_scrub() {
+	begin
+	yes bvol-leftover | head -c $((2 * MIB)) >"$scratch/leftover"
+	dmsetup create small --table "0 $((160 * MIB / 512)) linear /dev/vda 0"
+	t pool-create fast 65536 1 /dev/mapper/small , create fast v $((64 * MIB)) , \
+		activate fast v $((64 * MIB)) && fill "$scratch/old" "$(device fast v)" count=16
+	prepare() {
+		prepare_with create fast s $((32 * MIB)) &&
+			fill "$scratch/leftover" "$(device fast v)" seek=64 &&
+			t create fast c $((64 * MIB)) v , destroy fast c &&
+			fill "$scratch/new" "$(device fast v)" seek=64 count=32 && [ "$(leftovers)" != 0 ]
+	}
+	ends_well() { [ "$(leftovers)" = 0 ] && ! device fast s | grep -v inactive; }
+	check "scrub, then restart" sweep false scrub fast s
+	check "scrub, then reboot" sweep true scrub fast s
+	check "nothing is left" t destroy fast s , destroy fast v , pool-destroy fast
+	dmsetup remove small
+}
+
 # The metadata's place on the disk is as long as the label says.
 thin_metadata_sound() {
 	local sectors=$((32 * MIB / 512))
@@ -220,4 +248,4 @@ all_or_none() {
 	[ "$n" = 2 ] || [ "$n" = 4 ]
 }
 
-run_tests pool create active group extend metadata -- "$@"
+run_tests pool create active group extend metadata scrub -- "$@"

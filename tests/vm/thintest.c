@@ -14,6 +14,7 @@
  *	thintest DATABASE activate POOL DEVICE SIZE
  *	thintest DATABASE exchange POOL A B SIZE
  *	thintest DATABASE wipe POOL DEVICE	with zeroes, read back
+ *	thintest DATABASE scrub POOL DEVICE	the same for what nobody has
  *	thintest DATABASE crowd POOL N		N devices nobody knows, for their metadata
  *	thintest DATABASE await FILE		make the file, go on when somebody has removed it
  *	thintest DATABASE hung POOL POOL	a create in the first must not hold up the second
@@ -309,6 +310,17 @@ static int usage(void)
 	return 2;
 }
 
+static const struct provider_wipe thoroughly = { .policy = BVOL_WIPE_ZERO, .verify = true };
+
+static int plan_scrub(const struct bvol_pool *pool, const struct bvol_uuid *id, struct action **action)
+{
+	struct provider_scrub *scrub = NULL;
+	int code = ops->scrub(store, pool, id, &thoroughly, &scrub, &err);
+
+	*action = scrub ? &scrub->action : NULL;
+	return code;
+}
+
 /* Verbs that plan an action on a pool and maybe a device. */
 static int plan(const char *verb, struct bvol_pool *pool, char **args, int n,
 		struct action **action)
@@ -331,9 +343,9 @@ static int plan(const char *verb, struct bvol_pool *pool, char **args, int n,
 	if (!strcmp(verb, "destroy") && n == 2)
 		return ops->destroy(store, pool, &id, action, &err);
 	if (!strcmp(verb, "wipe") && n == 2)
-		return ops->wipe(store, pool, &id, &(struct provider_wipe) {
-				 .policy = BVOL_WIPE_ZERO, .verify = true },
-				 action, &err);
+		return ops->wipe(store, pool, &id, &thoroughly, action, &err);
+	if (!strcmp(verb, "scrub") && n == 2)
+		return plan_scrub(pool, &id, action);
 	if (!strcmp(verb, "deactivate") && n == 2)
 		return ops->deactivate(store, pool, &id, action, &err);
 	if (!strcmp(verb, "activate") && n == 3)

@@ -130,6 +130,22 @@ test_hang() {
 	check "nothing is left of the wipe" clean
 }
 
+# The device of a scrub is there as long as the disk has writes of it.
+test_hanging_scrub() {
+	bvolctl pool set p --wipe-rate 4M >/dev/null
+	job=$(bvolctl pool scrub p --no-wait --json | get .job_id)
+	check "a scrub begins" wait_for 20 job_is '.bytes_done > 0'
+	dmsetup suspend --noflush --nolockfs disk
+	bvolctl pool set p --wipe-rate none >/dev/null
+	nap 2
+	check "it is cancelled" bvolctl job cancel "$job"
+	check "and ends, though the disk does not answer" wait_for 5 ended
+	check "and says so" job_is '.error | test("the scrub was cancelled.*disk does not answer")'
+	dmsetup resume disk
+	check "the next one takes away what it left" wait_for 20 bvolctl pool scrub p
+	check "nothing is left of the scrubs" clean
+}
+
 # record OBJECT CONDITION - the record of what had this UUID.
 record() {
 	shows "$2" wipe show "$1"
@@ -191,6 +207,7 @@ test_progress
 test_orders
 test_crash
 test_hang
+test_hanging_scrub
 test_records
 check "SIGTERM ends bvold" bvold_stop
 finish

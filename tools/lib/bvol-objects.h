@@ -283,7 +283,7 @@ struct bvol_proof {
 	struct bvol_uuid id;
 	uint64_t number;	/* 1 for the first record; each has one more than the one before it. */
 	uint32_t what;
-	struct bvol_uuid object_id;	/* Of the volume or snapshot. */
+	struct bvol_uuid object_id;	/* Of the volume or snapshot; of the pool that was scrubbed. */
 	char *name;	/* Its name. */
 	char *project;
 	char *pool;	/* Name of the pool. */

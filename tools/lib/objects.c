@@ -160,12 +160,13 @@ const struct bvol_enum bvol_enum_scrub = {
 };
 
 const struct bvol_enum bvol_enum_wiped = {
-	"wiped", 4,
+	"wiped", 5,
 	(const char *const[]) {
 		"none",
 		"volume",
 		"snapshot",
 		"reverted",
+		"scrubbed",
 	},
 };
 

@@ -206,13 +206,14 @@ enum bvol_scrub {
 
 /**
  * enum bvol_wiped - What was wiped. Reverted is what a volume held before it
- *   got the content of a snapshot.
+ *   got the content of a snapshot, scrubbed what no volume of a pool had.
  */
 enum bvol_wiped {
 	BVOL_WIPED_NONE,
 	BVOL_WIPED_VOLUME,
 	BVOL_WIPED_SNAPSHOT,
 	BVOL_WIPED_REVERTED,
+	BVOL_WIPED_SCRUBBED,
 };
 
 /**

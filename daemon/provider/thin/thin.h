@@ -10,6 +10,7 @@
  *	check.c		what differs from the database		rows.c	   the database's rows
  *	wipe.c		overwrite what a device has alone	wiped.c	   how far that is
  *	scrub.c		overwrite what no device has		window.c   chunks as a block device
+ *	orders.c	what the two are told meanwhile
  *	hold.c		keep the metadata for a reader		meta/	   the reader
  *	mapped.c	what a device maps
  *	audit.c		is the metadata sound?			finding.c  what a check has found
@@ -61,7 +62,7 @@ int thin_plan_exchange(struct store *store, const struct bvol_pool *pool,
 int thin_plan_wipe(struct store *store, const struct bvol_pool *pool, const struct bvol_uuid *id,
 		   const struct provider_wipe *how, struct action **ret, struct err *e);
 int thin_plan_scrub(struct store *store, const struct bvol_pool *pool, const struct bvol_uuid *id,
-		    const struct provider_wipe *how, struct action **ret, struct err *e);
+		    const struct provider_wipe *how, struct provider_scrub **ret, struct err *e);
 int thin_wipe_result(struct store *store, const struct bvol_pool *pool, const struct bvol_uuid *id,
 		     struct provider_wiped *ret, struct err *e);
 int thin_plan_check(struct store *store, const struct bvol_pool *pool,

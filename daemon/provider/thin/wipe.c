@@ -12,7 +12,6 @@
 #include "provider/thin/wiped.h"
 #include "sys/dm.h"
 #include "util/cleanup.h"
-#include "util/str.h"
 
 /* While others hold still, no more than this is wiped... */
 #define QUIET_BYTES	(UINT64_C(32) << 20)
@@ -50,7 +49,7 @@ static int add_extent(const struct meta_extent *extent, void *data)
 	struct mapping *m = data;
 	uint64_t i;
 
-	if (m->w->cancelled)
+	if (m->w->orders.cancelled)
 		return err_set(m->e, -ECANCELED, "cancelled");
 	if (extent->data + extent->length > m->w->todo.n)
 		return err_set(m->e, -EUCLEAN, "chunk %" PRIu64 " of the pool lies beyond its end",
@@ -70,9 +69,9 @@ static int make_room(struct wiped *w, uint64_t chunks)
 {
 	int code;
 
-	pthread_mutex_lock(&w->lock);
+	pthread_mutex_lock(&w->orders.lock);
 	code = bits_size(&w->done, chunks);
-	pthread_mutex_unlock(&w->lock);
+	pthread_mutex_unlock(&w->orders.lock);
 	return code ? code : bits_size(&w->todo, chunks);
 }
 
@@ -100,9 +99,9 @@ static int look(struct wiped *w, struct meta *meta, struct err *e)
 		return code;
 	w->shares = mapping.own < device.mapped;
 	wiped_go_on(w);
-	pthread_mutex_lock(&w->lock);
+	pthread_mutex_lock(&w->orders.lock);
 	w->total = w->chunks + w->left;
-	pthread_mutex_unlock(&w->lock);
+	pthread_mutex_unlock(&w->orders.lock);
 	return 0;
 }
 
@@ -137,15 +136,6 @@ static size_t next_runs(struct wiped *w, uint64_t *chunk, struct window_run runs
 	return n;
 }
 
-static void on_progress(void *data, const struct copy_progress *progress)
-{
-	struct wiped *w = data;
-
-	pthread_mutex_lock(&w->lock);
-	w->progress = *progress;
-	pthread_mutex_unlock(&w->lock);
-}
-
 static void adapt_window(struct wiped *w, uint64_t ns)
 {
 	if (ns < SHORT_NS && w->window < WINDOW_MAX)
@@ -161,7 +151,7 @@ static int wipe_window(struct wiped *w, const char *path, uint64_t bytes, struct
 		.path = path, .extents = &extent, .n_extents = 1,
 		.discard_optional = w->how.policy != WIPE_DISCARD,
 		.pool = w->quiet ? NULL : w->limit,
-		.hooks = { .progress = on_progress, .data = w },
+		.hooks = { .progress = orders_progress, .data = &w->orders },
 	};
 	struct wipe_result result = { 0 };
 	struct copy *copy;
@@ -169,16 +159,16 @@ static int wipe_window(struct wiped *w, const char *path, uint64_t bytes, struct
 
 	if (code)
 		return code;
-	code = wiped_begin(w, copy, bytes, e);
+	code = orders_begin(&w->orders, copy, bytes, w->quiet, e);
 	if (!code)
 		code = wipe_run(&w->how, copy, &result, e);
-	wiped_end(w);
+	orders_end(&w->orders);
 	copy_free(copy);
 	if (code)
 		return code;
-	pthread_mutex_lock(&w->lock);
+	pthread_mutex_lock(&w->orders.lock);
 	w->result.discarded += result.discarded;
-	pthread_mutex_unlock(&w->lock);
+	pthread_mutex_unlock(&w->orders.lock);
 	adapt_window(w, result.ns);
 	return 0;
 }
@@ -389,27 +379,16 @@ struct wipe_action {
 	int code;		/* other than 0: not acted, or failed */
 };
 
-/* "cancelled after 1.0 GiB of 4.0 GiB" */
-static int tell_cancelled(struct wiped *w, struct err *e)
-{
-	struct action_progress p = { 0 };
-	char done[16], total[16];
-	bool hangs = e->code == -ETIMEDOUT;
-
-	wiped_progress(w, &p);
-	err_clear(e);
-	return err_set(e, -ECANCELED, "the wipe was cancelled after %s of %s%s",
-		       str_size(p.done, done), str_size(p.total, total), hangs ?
-		       "; the disk does not answer, and may still write what it was given" : "");
-}
-
 static int wipe_act(struct action *action, struct err *e)
 {
 	struct wipe_action *a = (struct wipe_action *)action;
+	struct action_progress p = { 0 };
 
 	a->code = wipe_rounds(a->w, e);
-	if (a->code && a->w->cancelled)
-		a->code = tell_cancelled(a->w, e);
+	if (!a->code || !a->w->orders.cancelled)
+		return a->code;
+	wiped_progress(a->w, &p);
+	a->code = orders_tell("wipe", &p, e);
 	return a->code;
 }
 
@@ -429,7 +408,7 @@ static void wipe_progress(struct action *action, struct action_progress *ret)
 
 static void wipe_order(struct action *action, enum action_order order, uint64_t value)
 {
-	wiped_order(((struct wipe_action *)action)->w, order, value);
+	orders_give(&((struct wipe_action *)action)->w->orders, order, value);
 }
 
 static int wipe_keep(struct action *action, struct store *store, struct err *e)

@@ -60,7 +60,7 @@ static void wiped_free(struct wiped *w)
 	bits_free(&w->done);
 	copy_limit_unref(w->limit);
 	bvol_free(&thin_type_wipe, w->before);
-	pthread_mutex_destroy(&w->lock);
+	orders_deinit(&w->orders);
 	free(w);
 }
 
@@ -104,7 +104,7 @@ int wiped_new(struct store *store, const struct bvol_pool *pool, const struct th
 
 	if (!w)
 		return -ENOMEM;
-	pthread_mutex_init(&w->lock, NULL);
+	orders_init(&w->orders);
 	w->id = dev->id;
 	w->job_id = how->job_id;
 	w->pool = thin_ref(pool);
@@ -168,7 +168,7 @@ void wiped_go_on(struct wiped *w)
 
 	if (!before)
 		return;
-	pthread_mutex_lock(&w->lock);
+	pthread_mutex_lock(&w->orders.lock);
 	for (; *next && begin < w->todo.n; next = end, begin += before->part) {
 		n = strtoull(next, &end, 10);
 		if (end == next)
@@ -179,18 +179,18 @@ void wiped_go_on(struct wiped *w)
 	w->kept = w->chunks;
 	if (before->discarded)
 		w->result.discarded = w->chunks * w->chunk_size;
-	pthread_mutex_unlock(&w->lock);
+	pthread_mutex_unlock(&w->orders.lock);
 	bvol_free(&thin_type_wipe, w->before);
 	w->before = NULL;
 }
 
 void wiped_add(struct wiped *w, uint64_t chunk, uint64_t length)
 {
-	pthread_mutex_lock(&w->lock);
+	pthread_mutex_lock(&w->orders.lock);
 	bits_set_run(&w->done, chunk, length);
 	w->chunks += length;
-	w->progress.total = 0;
-	pthread_mutex_unlock(&w->lock);
+	w->orders.progress.total = 0;
+	pthread_mutex_unlock(&w->orders.lock);
 }
 
 /* bytes, policy and what was discarded are set. */
@@ -250,68 +250,17 @@ int wiped_remember(struct store *store, const struct bvol_pool *pool, const stru
 	return 1;
 }
 
-/* A run of the copy engine */
-
-int wiped_begin(struct wiped *w, struct copy *copy, uint64_t bytes, struct err *e)
-{
-	pthread_mutex_lock(&w->lock);
-	if (!w->cancelled) {
-		w->copy = copy;
-		w->copy_bytes = bytes;
-		w->progress = (struct copy_progress) { 0 };
-		if (!w->quiet) {
-			copy_set_rate(copy, w->rate);
-			copy_pause(copy, w->paused);
-		}
-	}
-	pthread_mutex_unlock(&w->lock);
-	return w->cancelled ? err_set(e, -ECANCELED, "cancelled") : 0;
-}
-
-void wiped_end(struct wiped *w)
-{
-	pthread_mutex_lock(&w->lock);
-	w->copy = NULL;
-	pthread_mutex_unlock(&w->lock);
-}
-
 /* The loop's side */
 
 void wiped_progress(struct wiped *w, struct action_progress *ret)
 {
-	const struct copy_progress *p = &w->progress;
 	uint64_t now = time_of(CLOCK_MONOTONIC);
 
-	pthread_mutex_lock(&w->lock);
-	ret->done = w->chunks * w->chunk_size;
+	pthread_mutex_lock(&w->orders.lock);
+	ret->done = w->chunks * w->chunk_size + orders_done(&w->orders);
 	ret->total = w->total * w->chunk_size;
-	if (p->total)
-		ret->done += (uint64_t)((unsigned __int128)w->copy_bytes * p->done / p->total);
-	ret->keep = w->chunks != w->kept && (w->paused || now - w->kept_at >= KEEP_NS);
-	pthread_mutex_unlock(&w->lock);
-}
-
-void wiped_order(struct wiped *w, enum action_order order, uint64_t value)
-{
-	pthread_mutex_lock(&w->lock);
-	switch (order) {
-	case ACTION_CANCEL:
-		w->cancelled = true;
-		if (w->copy)
-			copy_cancel(w->copy);
-		break;
-	case ACTION_PAUSE:
-	case ACTION_RESUME:
-		w->paused = order == ACTION_PAUSE;
-		if (w->copy)
-			copy_pause(w->copy, w->paused);
-		break;
-	case ACTION_RATE:
-		w->rate = value;
-		if (w->copy)
-			copy_set_rate(w->copy, value);
-	}
-	pthread_mutex_unlock(&w->lock);
+	ret->keep = w->chunks != w->kept && (w->orders.paused || now - w->kept_at >= KEEP_NS);
+	pthread_mutex_unlock(&w->orders.lock);
 }
 
 /* The lock is held. */
@@ -334,14 +283,14 @@ int wiped_keep(struct wiped *w, struct store *store, struct err *e)
 	};
 	_cleanup_free_ char *counts = NULL;
 
-	pthread_mutex_lock(&w->lock);
+	pthread_mutex_lock(&w->orders.lock);
 	while (w->done.n / row.part >= PARTS_MAX)
 		row.part *= 2;
 	counts = row.counts = counts_text(w, row.part);
 	row.discarded = w->result.discarded;
 	w->kept = w->chunks;
 	w->kept_at = time_of(CLOCK_MONOTONIC);
-	pthread_mutex_unlock(&w->lock);
+	pthread_mutex_unlock(&w->orders.lock);
 	return counts ? thin_row_put(store, &thin_type_wipe, &row, e) :
 	       err_set(e, -ENOMEM, "out of memory");
 }

@@ -13,11 +13,9 @@
 #ifndef BVOL_THIN_WIPED_H
 #define BVOL_THIN_WIPED_H
 
-#include <pthread.h>
-#include <stdatomic.h>
-
 #include "copy/wipe.h"
 #include "provider/thin/bits.h"
+#include "provider/thin/orders.h"
 #include "provider/thin/rows.h"
 #include "provider/thin/thin.h"
 
@@ -29,7 +27,7 @@ struct wiped {
 	struct wipe how;
 	struct copy_limit *limit;	/* of the pool, or NULL */
 	struct thin_wipe *before;	/* what was done before a crash; until the first look */
-	atomic_bool cancelled;
+	struct orders orders;
 	/* Of the thread that does the work. */
 	struct bits todo;		/* chunks of the data device */
 	uint64_t left;			/* chunks that are to do */
@@ -37,15 +35,9 @@ struct wiped {
 	bool quiet;			/* others hold still: no limits, no pause */
 	uint64_t window;		/* most bytes of one run */
 	struct provider_wiped result;
-	/* Of both, under lock. */
-	pthread_mutex_t lock;
+	/* Of both, under the orders' lock. */
 	struct bits done;
 	uint64_t chunks, total;		/* in done; and with those that were to do at the last look */
-	struct copy *copy;		/* under way, or NULL */
-	uint64_t copy_bytes;		/* that it is about */
-	struct copy_progress progress;	/* of it, until it counts as done */
-	bool paused;
-	uint64_t rate;
 	uint64_t kept, kept_at;		/* chunks in the database, monotonic ns */
 };
 
@@ -66,13 +58,8 @@ int wiped_remember(struct store *store, const struct bvol_pool *pool, const stru
 /* Sum up what was done, which takes its time: not on the loop. */
 void wiped_sum_up(struct wiped *w);
 
-/* A run begins, with what it was told before; -ECANCELED. It ends. */
-int wiped_begin(struct wiped *w, struct copy *copy, uint64_t bytes, struct err *e);
-void wiped_end(struct wiped *w);
-
 /* The loop's. */
 void wiped_progress(struct wiped *w, struct action_progress *ret);
-void wiped_order(struct wiped *w, enum action_order order, uint64_t value);
 int wiped_keep(struct wiped *w, struct store *store, struct err *e);
 
 #endif
