@@ -81,6 +81,16 @@ static struct bvol_pool *pool_new(struct call *call, const struct provider_ops *
 	return pool;
 }
 
+static int check_space(struct call *call, const struct bvol_pool *pool, struct levels *levels)
+{
+	int r = levels_parse(pool->warn, levels, &call->err);
+
+	if (!r && (pool->grow < 1 || pool->grow > 99))
+		r = err_set(&call->err, -EINVAL, "a spare is added at 1 to 99 percent, not at %u",
+			    pool->grow);
+	return r;
+}
+
 static int check_pool(struct call *call, const struct provider_ops *provider,
 		      const struct bvol_pool *pool)
 {
@@ -101,10 +111,7 @@ static int check_pool(struct call *call, const struct provider_ops *provider,
 			    "the over-subscription is 100 to 100000 percent, not %u",
 			    pool->over_subscription);
 	if (!r)
-		r = levels_parse(pool->warn, &levels, &call->err);
-	if (!r && (pool->grow < 1 || pool->grow > 99))
-		r = err_set(&call->err, -EINVAL, "a spare is added at 1 to 99 percent, not at %u",
-			    pool->grow);
+		r = check_space(call, pool, &levels);
 	return r ? r : name_free(call, pool->name);
 }
 
@@ -190,38 +197,80 @@ int verb_pool_extend(struct call *call)
 	return call_commit(call, job, r);
 }
 
-/* How deletes wipe from now on; a rate is heard of by those that run. */
-int verb_pool_set(struct call *call)
+/* What the request sets; *mark: the use at which the kernel is to tell. */
+static int set_fields(struct call *call, struct bvol_pool *pool, uint32_t *mark)
 {
 	const struct bvol_request *rq = call->request;
-	struct service *service = call->service;
-	_cleanup_free_ char *error = NULL;
-	_cleanup_pool_ pool = NULL;
-	int r = service_find(service, &bvol_type_pool, rq->ref, (void **)&pool, &call->err);
+	struct levels levels;
+	int r = 0;
 
-	if (!r && !(rq->has & (ARG(WIPE) | ARG(VERIFY) | ARG(RATE))))
-		r = err_set(&call->err, -EINVAL, "pool set needs something to set");
-	if (r < 0)
-		return r;
 	if (bvol_has(rq, BVOL_A_REQUEST_WIPE))
 		pool->wipe = rq->wipe ? rq->wipe : BVOL_WIPE_ZERO;
 	if (bvol_has(rq, BVOL_A_REQUEST_VERIFY))
 		pool->verify = rq->verify;
 	if (bvol_has(rq, BVOL_A_REQUEST_RATE))
 		codec_set(pool, BVOL_A_POOL_WIPE_RATE, wipe_rate, rq->rate);
-	error = pool->error ? strdup(pool->error) : NULL;
-	r = call_check_wipe(call, pool->wipe, pool->verify);
+	if (bvol_has(rq, BVOL_A_REQUEST_GROW))
+		codec_set(pool, BVOL_A_POOL_GROW, grow, rq->grow);
+	if (rq->warn)
+		r = codec_set_string(&bvol_type_pool, pool, BVOL_A_POOL_WARN, rq->warn);
+	if (!r)
+		r = call_check_wipe(call, pool->wipe, pool->verify);
 	if (!r)
 		r = call_check_rate(call);
 	if (!r)
-		r = call_begin(call, NULL, NULL);
+		r = check_space(call, pool, &levels);
+	if (!r)
+		*mark = levels_mark(&levels, pool->grow);
+	return r;
+}
+
+static uint32_t mark_of(const struct bvol_pool *pool)
+{
+	struct levels levels;
+
+	return levels_parse(pool->warn, &levels, NULL) < 0 ? 0 :
+	       levels_mark(&levels, pool->grow ?: LEVELS_GROW);
+}
+
+/*
+ * How deletes wipe from now on, and when the space is told of; a rate is heard of by
+ * what runs. The kernel hears of a new mark by a job, which a crash can't lose; one
+ * that fails leaves the old mark there, and pool_open() sets the new one.
+ */
+int verb_pool_set(struct call *call)
+{
+	const uint64_t wipes = ARG(WIPE) | ARG(VERIFY) | ARG(RATE), space = ARG(WARN) | ARG(GROW);
+	const struct bvol_request *rq = call->request;
+	struct service *service = call->service;
+	_cleanup_free_ char *error = NULL;
+	_cleanup_pool_ pool = NULL;
+	struct bvol_job *row = NULL;
+	struct job *job = NULL;
+	uint32_t before, mark;
+	int r = service_find(service, &bvol_type_pool, rq->ref, (void **)&pool, &call->err);
+
+	if (!r && !(rq->has & (wipes | space)))
+		r = err_set(&call->err, -EINVAL, "pool set needs something to set");
+	if (r < 0)
+		return r;
+	before = mark_of(pool);
+	error = pool->error ? strdup(pool->error) : NULL;
+	r = set_fields(call, pool, &mark);
+	if (!r && mark != before && pool->status == BVOL_POOL_STATUS_AVAILABLE)
+		r = (row = pool_job(call, "pool-adjust", pool)) ? 0 : -ENOMEM;
+	if (!r)
+		r = call_begin(call, row, &job);
 	if (!r)
 		r = change_pool(&service->change, pool, pool->status, error, &call->err);
 	if (!r)
 		r = answer(call, pool);
-	r = call_commit(call, NULL, r);
-	if (!r)
-		engine_limit_set(&service->engine, pool);
+	r = call_commit(call, job, r);
+	if (r < 0)
+		return r;
+	engine_limit_set(&service->engine, pool);
+	if (rq->has & space)
+		space_look(service);
 	return r;
 }
 

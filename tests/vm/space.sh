@@ -184,6 +184,42 @@ test_spare() {
 	check "it goes" clear_up
 }
 
+# mark_is PERCENT - the use at which the kernel tells of pool p.
+mark_is() {
+	dmsetup table --target thin-pool | awk -v percent="$1" '
+		{ chunks = int($3 / $7); exit $8 != int(chunks * (100 - percent) / 100) }' ||
+		{ dmsetup table --target thin-pool && false; }
+}
+
+test_set() {
+	need "a pool" bvolctl pool create p /dev/vda
+	need "with a spare" bvolctl pool extend p /dev/vdb --spare
+	check "the kernel tells at first at 70 percent" mark_is 70
+	expect_fail 1 "rising percentages" bvolctl pool set p --warn 90,80
+	expect_fail 1 "1 to 99 percent" bvolctl pool set p --grow 100
+	need "a volume" make v 240M
+	fill 0 70
+	cp "$scratch/data" "$scratch/kept"
+	check "thresholds are changed" shows '.warn == "22,51"' pool set p --warn 22,51
+	check "the kernel is told of it" wait_for 10 mark_is 22
+	check "one that is passed already is told of" told_times data 22 1
+	fill 70 70
+	check "the next one is when it is reached" told_times data 51 1
+	check "both were told of once" told_times data 22 1
+	check "the spare is there still" shows '.spares == ["/dev/vdb"]' pool show p
+	check "a lower use is to add it" shows '.grow == 45' pool set p --grow 45
+	check "so it is added" wait_for 15 devices_are p "/dev/vda /dev/vdb"
+	check "nothing is left under way" wait_for 10 settled
+	check "no thresholds at all" shows '.warn == "none"' pool set p --warn none
+	check "the kernel tells for the spares" wait_for 10 mark_is 45
+	bvold_kill
+	need "bvold starts" bvold_start
+	check "it is kept" shows '.warn == "none" and .grow == 45' pool show p
+	check "the bytes are there" whole
+	check "the kernel is as the database wants it" same
+	check "it goes" clear_up
+}
+
 # seconds_of COMMAND... - how long it took, in whole seconds, into $took.
 timed() {
 	local start=$EPOCHREALTIME
@@ -271,7 +307,7 @@ need "bvold starts" bvold_start
 need "an initiator" iscsi_start
 echo "node.session.timeo.replacement_timeout = 5" >>/etc/iscsi/iscsid.conf
 events_start "$scratch/events"
-[ $# -gt 0 ] || set -- refused extend spare full full_waiting late
+[ $# -gt 0 ] || set -- refused extend spare set full full_waiting late
 for name; do
 	echo "== $name ($(cut -d. -f1 /proc/uptime) s)"
 	"test_$name"

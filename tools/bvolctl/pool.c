@@ -39,13 +39,15 @@ static const struct param set_params[] = {
 	WIPE_OPTIONS,
 	{ .name = "--no-verify", .set = set_no_verify },
 	OPTION("--wipe-rate", "RATE", RATE, .rate = true),
+	OPTION("--warn", "PERCENT,...", WARN),
+	OPTION("--grow", "PERCENT", GROW),
 	{ 0 },
 };
 
 static const char *check_set(const struct context *ctx)
 {
 	return ctx->request.has & ~BVOL_BIT(BVOL_A_REQUEST_REF) ? NULL :
-	       "--wipe, --verify, --no-verify or --wipe-rate";
+	       "--wipe, --verify, --no-verify, --wipe-rate, --warn or --grow";
 }
 
 static const struct param ref_params[] = {
@@ -86,8 +88,9 @@ const struct command pool_commands[] = {
 	},
 	{
 		.noun = "pool", .verb = "set", .params = set_params, .check = check_set,
-		.help = "how what is deleted is wiped",
-		.call = BVOL_VERB_POOL_SET, .type = &bvol_type_pool, .run = run_change,
+		.help = "how what is deleted is wiped, and when to tell of a pool's space",
+		.call = BVOL_VERB_POOL_SET, .list = BVOL_VERB_POOL_LIST,
+		.type = &bvol_type_pool, .run = run_change,
 	},
 	{
 		.noun = "pool", .verb = "delete", .params = ref_params,
