@@ -91,6 +91,12 @@ struct provider_scrub {
 	struct provider_wiped wiped;	/* but for when it began */
 };
 
+/* An action that ends what waits for space. */
+struct provider_drain {
+	struct action action;
+	bool drained;	/* filled in by act: the device fails everything, until activate */
+};
+
 struct provider_check;
 
 struct provider_ops {
@@ -165,6 +171,14 @@ struct provider_ops {
 			struct err *e);
 	int (*deactivate)(struct store *store, const struct bvol_pool *pool,
 			  const struct bvol_uuid *id, struct action **ret, struct err *e);
+	/*
+	 * For an active device that nobody is to use any more: if the pool is full and
+	 * lets writes wait, end those of this device with an error, and what comes after
+	 * too, until the next activate. *ret NULL: nothing waits. Not in the pool's lane,
+	 * which may be waiting too.
+	 */
+	int (*drain)(const struct bvol_pool *pool, const struct bvol_uuid *id,
+		     struct provider_drain **ret, struct err *e);
 	/*
 	 * Make the content that this inactive device alone has unreadable, where it
 	 * lies; what it shares is left to the last owner. destroy, when it follows,

@@ -278,6 +278,108 @@ test_full_waiting() {
 		'.kind == "pool-extended" and (.message | test("no spare any more"))'
 }
 
+# writes_of DISK - how many an initiator's disk has done, and how many it waits for. A thin device does
+# not count what waits for space.
+writes_of() {
+	local ended flying name=${1##*/}
+	read -r _ _ _ _ ended _ <"/sys/block/$name/stat"
+	read -r _ flying <"/sys/block/$name/inflight"
+	echo "$ended done, $flying under way"
+}
+
+# hangs DISK - it has writes under way, and none comes to its end in a second.
+hangs() {
+	local before
+	before=$(writes_of "$1")
+	nap 1
+	echo "$before, then $(writes_of "$1")"
+	[ "$(writes_of "$1")" = "$before" ] && [[ $before != *" 0 under way" ]]
+}
+
+# sleeps PROCESS - it waits for a block device, now and a second later.
+sleeps() {
+	local state
+	for _ in 1 2; do
+		state=$(sed 's/.*) //' "/proc/$1/stat") || return
+		echo "$state"
+		[ "${state%% *}" = D ] || return
+		nap 1
+	done
+}
+
+# unexported VOLUME - while writes of $disk hang, in at most two seconds of the machine's clock.
+unexported() {
+	local before start=${EPOCHREALTIME/./} took
+	before=$(writes_of "$disk")
+	bvolctl export delete "$1" >/dev/null || return
+	took=$(((${EPOCHREALTIME/./} - start) / 1000))
+	echo "# $before; the export is gone after $took ms" >&3
+	[[ $before != *" 0 under way" ]] && [ "$took" -le 2000 ]
+}
+
+# In a full pool writes wait, because its spare does not answer. The kernel would end the wait after
+# 60 s; here it has more patience, so that nothing but the end of the export can.
+test_full_hanging() {
+	local neighbour writer other
+	dmsetup create slow --table "0 $(blockdev --getsz /dev/vdb) linear /dev/vdb 0"
+	need "a pool" bvolctl pool create p /dev/vda --reserve 5 --grow 99
+	need "with a spare" bvolctl pool extend p /dev/mapper/slow --spare
+	echo 900 >/sys/module/dm_thin_pool/parameters/no_space_timeout
+	need "a neighbour" make n 64M
+	fill 0 20
+	neighbour=$block
+	need "a volume" make v 250M
+	fill 0 8
+	cp "$scratch/data" "$scratch/kept"
+	dd if=/dev/zero of="$block" bs=1M seek=8 count=192 oflag=direct status=none
+	bvolctl export create v --initiator "$initiator" --json >"$scratch/export"
+	target=$(get .target <"$scratch/export")
+	need "an initiator logs in" login "$target" "$(get .auth.user <"$scratch/export")" \
+		"$(get .auth.secret <"$scratch/export")"
+	disk=$(disk_of "$target")
+	dmsetup suspend --noflush --nolockfs slow
+	dd if=/dev/zero of="$disk" bs=1M seek=200 oflag=direct status=none 2>/dev/null &
+	writer=$!
+	check "that it is full is told of" wait_for 120 has_event "$scratch/events" ".kind == \"pool-threshold\" and
+		.progress == 100 and .pool_id == \"$(field p id)\""
+	dd if="$scratch/kept" of="$neighbour" bs=64k seek=512 count=16 oflag=direct status=none &
+	other=$!
+	check "writes wait" shows '.full == "waits"' pool show p
+	check "the initiator's hangs" wait_for 60 hangs "$disk"
+	check "the neighbour's too" wait_for 60 sleeps "$other"
+	exec 3>&1
+	check "the export goes at once" unexported v
+	exec 3>&-
+	check "the neighbour's write waits still" sleeps "$other"
+	check "the volume has its bytes" whole
+	check "and the table that it had" same
+	dmsetup resume slow
+	check "the spare is added" wait_for 30 devices_are p "/dev/vda /dev/mapper/slow"
+	check "the neighbour's write comes to a good end" wait "$other"
+	check "with its bytes" cmp -i $((32 * mib)):0 -n "$mib" "$neighbour" "$scratch/kept"
+	wait "$writer" 2>/dev/null
+	logout "$target" >/dev/null 2>&1
+	check "the volume can be written to again" dd if=/dev/zero of="$block" bs=1M seek=200 count=8 \
+		oflag=direct status=none
+	check "no job is left" wait_for 10 settled
+	left_by_a_crash
+	check "it goes" clear_up
+	echo 60 >/sys/module/dm_thin_pool/parameters/no_space_timeout
+	dmsetup remove slow
+}
+
+# The daemon dies while the block device fails everything.
+left_by_a_crash() {
+	local sectors
+	sectors=$(blockdev --getsz "$block")
+	bvold_kill
+	dmsetup reload "$block" --table "0 $sectors error" && dmsetup suspend "$block" && dmsetup resume "$block"
+	check "a volume that fails everything" fails dd if="$block" of=/dev/null bs=64k count=1 iflag=direct status=none
+	need "bvold starts" bvold_start
+	check "has its own table after the start" same
+	check "and its bytes" whole
+}
+
 # The disk of a pool is not there when the daemon starts, but later.
 test_late() {
 	local table
@@ -307,7 +409,7 @@ need "bvold starts" bvold_start
 need "an initiator" iscsi_start
 echo "node.session.timeo.replacement_timeout = 5" >>/etc/iscsi/iscsid.conf
 events_start "$scratch/events"
-[ $# -gt 0 ] || set -- refused extend spare set full full_waiting late
+[ $# -gt 0 ] || set -- refused extend spare set full full_waiting full_hanging late
 for name; do
 	echo "== $name ($(cut -d. -f1 /proc/uptime) s)"
 	"test_$name"

@@ -247,6 +247,7 @@ const struct provider_ops provider_thin = {
 	.destroy = thin_plan_destroy,
 	.activate = thin_plan_activate,
 	.deactivate = thin_plan_deactivate,
+	.drain = thin_plan_drain,
 	.exchange = thin_plan_exchange,
 	.wipe = thin_plan_wipe,
 	.wiped = thin_wipe_result,

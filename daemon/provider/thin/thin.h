@@ -12,7 +12,7 @@
  *	scrub.c		overwrite what no device has		window.c   chunks as a block device
  *	orders.c	what the two are told meanwhile
  *	hold.c		keep the metadata for a reader		meta/	   the reader
- *	mapped.c	what a device maps
+ *	mapped.c	what a device maps			drain.c	   end what waits for space
  *	audit.c		is the metadata sound?			finding.c  what a check has found
  *	extend.c	more space, and the spares of it	members.c  which devices are the pool's
  *
@@ -56,6 +56,8 @@ int thin_plan_activate(struct store *store, const struct bvol_pool *pool,
 		       struct err *e);
 int thin_plan_deactivate(struct store *store, const struct bvol_pool *pool,
 			 const struct bvol_uuid *id, struct action **ret, struct err *e);
+int thin_plan_drain(const struct bvol_pool *pool, const struct bvol_uuid *id,
+		    struct provider_drain **ret, struct err *e);
 int thin_plan_exchange(struct store *store, const struct bvol_pool *pool,
 		       const struct bvol_uuid *a, const struct bvol_uuid *b, uint64_t size,
 		       struct action **ret, struct err *e);
