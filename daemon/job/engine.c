@@ -581,6 +581,19 @@ static int job_resume(void *obj, void *data)
 	return 0;
 }
 
+bool engine_has(const struct engine *engine, const struct bvol_uuid *pool_id,
+		const char *const *kinds)
+{
+	for (const struct job *job = engine->jobs; job; job = job->next_job) {
+		if (memcmp(&job->row->pool_id, pool_id, sizeof(*pool_id)))
+			continue;
+		for (const char *const *kind = kinds; *kind; kind++)
+			if (!strcmp(job->row->kind, *kind))
+				return true;
+	}
+	return false;
+}
+
 int engine_resume(struct engine *engine, const struct bvol_uuid *pool_id, struct err *e)
 {
 	struct store_match match[] = { { .attr = BVOL_A_JOB_POOL_ID, .id = pool_id }, { 0 } };

@@ -163,6 +163,13 @@ struct copy_limit *engine_limit(struct engine *engine, const struct bvol_pool *p
 void engine_limit_set(struct engine *engine, const struct bvol_pool *pool);
 void engine_limits_free(struct engine *engine);
 
+/*
+ * Has a pool that is up a job of one of these kinds, NULL at the end, that has not
+ * ended? Asked at each reading of its space, so not in the database, which keeps
+ * the ended ones too.
+ */
+bool engine_has(const struct engine *engine, const struct bvol_uuid *pool_id,
+		const char *const *kinds);
 /* The row of a job that has not ended as it is now, NULL when there is none. */
 const struct bvol_job *engine_job(const struct engine *engine, const struct bvol_uuid *id);
 

@@ -102,27 +102,6 @@ static void look_in(struct service *service, uint64_t usec)
 
 /* Jobs */
 
-/* Is there a job of one of these kinds for the pool? */
-static bool has_job(struct service *service, const struct bvol_uuid *pool_id,
-		    const char *const *kinds)
-{
-	uint64_t n = 0, sum = 0;
-
-	for (size_t i = 0; kinds[i]; i++, sum += n) {
-		struct store_match match[] = {
-			{ .attr = BVOL_A_JOB_POOL_ID, .id = pool_id },
-			{ .attr = BVOL_A_JOB_KIND, .text = kinds[i] },
-			{ .attr = BVOL_A_JOB_STATUS, .number = BVOL_JOB_STATUS_DONE, .not = true },
-			{ .attr = BVOL_A_JOB_STATUS, .number = BVOL_JOB_STATUS_FAILED, .not = true },
-			{ 0 },
-		};
-
-		if (store_count(service->store, &bvol_type_job, match, &n, NULL) < 0)
-			return true;
-	}
-	return sum;
-}
-
 static int begin_job(struct service *service, const struct bvol_pool *pool, const char *kind,
 		     const char *device, struct err *e)
 {
@@ -164,7 +143,7 @@ static void start_job(struct service *service, const struct bvol_pool *pool, con
 	struct err e = { 0 };
 	int r;
 
-	if (has_job(service, &pool->id, kinds))
+	if (engine_has(&service->engine, &pool->id, kinds))
 		return;
 	r = begin_job(service, pool, kind, device, &e);
 	if (r < 0)
@@ -292,7 +271,7 @@ void space_read(struct service *service, const struct provider_usage *u)
 		w->above = pool->data_warned;
 	fell = w->above && percent + LEVELS_BACK < mark;
 	w->above = percent >= mark || (w->above && !fell);
-	if (u->full || !has_job(service, &pool->id, scrub)) {
+	if (u->full || !engine_has(&service->engine, &pool->id, scrub)) {
 		check_levels(service, pool, u);
 		if (!engine_is_closed(&service->engine, &pool->id))
 			check_growth(service, w, pool, u, fell);
