@@ -25,6 +25,8 @@
 #define WINDOW_MAX	(UINT64_C(4) << 30)
 #define SHORT_NS	UINT64_C(4000000000)
 #define LONG_NS		UINT64_C(16000000000)
+/* A run that went fast may have met a cache. */
+#define WINDOW_GROWTH	16
 
 bool thin_wiped(const struct bvol_uuid *id)
 {
@@ -85,7 +87,7 @@ static int look(struct wiped *w, struct meta *meta, struct err *e)
 	int code = meta_device(meta, w->dev_id, &device, &inner);
 
 	w->left = 0;
-	w->shares = false;
+	w->shares = w->whole = false;
 	if (code == -ENOENT)
 		return 0;
 	if (code)
@@ -136,12 +138,19 @@ static size_t next_runs(struct wiped *w, uint64_t *chunk, struct window_run runs
 	return n;
 }
 
-static void adapt_window(struct wiped *w, uint64_t ns)
+/* bytes took so long: the next run is to take SHORT_NS, as far as can be told. */
+static void adapt_window(struct wiped *w, uint64_t bytes, uint64_t ns)
 {
-	if (ns < SHORT_NS && w->window < WINDOW_MAX)
-		w->window *= 2;
-	else if (ns > LONG_NS && w->window > WINDOW_MIN)
+	uint64_t times = ns ? SHORT_NS / ns : WINDOW_GROWTH;
+
+	if (ns > LONG_NS && w->window > WINDOW_MIN)
 		w->window /= 2;
+	/* One that was shorter than a window says nothing of a whole one. */
+	if (bytes < w->window / 2 || !times)
+		return;
+	w->window *= times < WINDOW_GROWTH ? times : WINDOW_GROWTH;
+	if (w->window > WINDOW_MAX)
+		w->window = WINDOW_MAX;
 }
 
 static int wipe_window(struct wiped *w, const char *path, uint64_t bytes, struct err *e)
@@ -169,7 +178,7 @@ static int wipe_window(struct wiped *w, const char *path, uint64_t bytes, struct
 	pthread_mutex_lock(&w->orders.lock);
 	w->result.discarded += result.discarded;
 	pthread_mutex_unlock(&w->orders.lock);
-	adapt_window(w, result.ns);
+	adapt_window(w, bytes, result.ns);
 	return 0;
 }
 
@@ -220,7 +229,11 @@ static int wipe_rounds(struct wiped *w, struct err *e)
 		if (code || w->left * w->chunk_size <= (i ? QUIET_BYTES : 0))
 			break;
 		code = wipe_left(w, e);
+		if (!w->shares)
+			break;
 	}
+	/* As the device is inactive it maps nothing new, and nobody can let go of anything. */
+	w->whole = !code && !w->shares && !w->left;
 	return code;
 }
 
@@ -342,6 +355,10 @@ int thin_wipe_last(const struct bvol_uuid *id, struct quiet *quiet, struct err *
 	if (!w)
 		return 0;
 	w->quiet = true;
+	if (w->whole) {
+		wiped_sum_up(w);
+		return 0;
+	}
 	code = wipe_rounds(w, e);
 	for (int i = 0; !code && i < ROUNDS; i++) {
 		code = wipe_quietly(w, quiet, e);

@@ -32,6 +32,7 @@ struct wiped {
 	struct bits todo;		/* chunks of the data device */
 	uint64_t left;			/* chunks that are to do */
 	bool shares;			/* it maps chunks that others map too */
+	bool whole;			/* it does not, and all that it has is wiped */
 	bool quiet;			/* others hold still: no limits, no pause */
 	uint64_t window;		/* most bytes of one run */
 	struct provider_wiped result;
