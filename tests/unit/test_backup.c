@@ -245,6 +245,25 @@ static void test_gc_waits_for_writers(void **state)
 	bed_deinit(&bed);
 }
 
+/* A gc that was taken for dead notices that another one works, and leaves it its lease. */
+static void test_one_gc_at_a_time(void **state)
+{
+	struct session *first, *second, *third;
+	struct bed bed;
+
+	bed_init(&bed, true, CHUNK_MIN, COMPRESS_NONE);
+	check_ok(&bed, session_begin(bed.repo, gc_lease, 0, NULL, &first, &bed.err));
+	assert_int_equal(session_begin(bed.repo, gc_lease, 0, NULL, &third, &bed.err), -EEXIST);
+	assert_int_equal(bed.repo->ops->remove(bed.repo->driver, REPO_LEASE, gc_lease, &bed.err), 0);
+	check_ok(&bed, session_begin(bed.repo, gc_lease, 0, NULL, &second, &bed.err));
+	assert_int_equal(session_renew(first, true, &bed.err), -ESTALE);
+	session_end(first);
+	err_clear(&bed.err);
+	check_ok(&bed, session_renew(second, true, &bed.err));
+	session_end(second);
+	bed_deinit(&bed);
+}
+
 static int any_backup(void *data, struct manifest *m, struct err *e)
 {
 	++*(int *)data;
@@ -328,6 +347,7 @@ int main(void)
 		cmocka_unit_test(test_a_look_inside),
 		cmocka_unit_test(test_gc_frees_what_no_backup_needs),
 		cmocka_unit_test(test_gc_waits_for_writers),
+		cmocka_unit_test(test_one_gc_at_a_time),
 		cmocka_unit_test(test_a_cancel_leaves_nothing_listed),
 		cmocka_unit_test(test_keys),
 		cmocka_unit_test(test_refusals),

@@ -25,6 +25,7 @@ struct session {
 	uint64_t packs;			/* that have a name */
 	uint64_t renewed_at, adopted;
 	bool committed;
+	bool lost;			/* the lease was taken away */
 };
 
 struct chunk_store {
@@ -249,7 +250,9 @@ struct session *session_end(struct session *s)
 		s->run->keep = NULL;
 	if (!s->committed) {
 		session_flush(s, &ignored);
-		s->repo->ops->remove(s->repo->driver, REPO_LEASE, s->lease.id, &ignored);
+		/* One of that name may be another gc's by now. */
+		if (!s->lost)
+			s->repo->ops->remove(s->repo->driver, REPO_LEASE, s->lease.id, &ignored);
 	}
 	pthread_mutex_destroy(&s->lock);
 	free(s->body.bytes);
@@ -280,14 +283,27 @@ const struct marks *session_marks(const struct session *session)
 	return session->marks;
 }
 
+/* Also one of the same name is another's: gc's, after ours was taken away. */
 static int lease_there(const struct session *s, struct err *e)
 {
-	_cleanup_(blob_closep) struct blob *blob = NULL;
-	uint64_t size;
-	int r = s->repo->ops->get(s->repo->driver, REPO_LEASE, s->lease.id, &blob, &size, e);
+	struct lease there = { 0 };
+	struct err why = { 0 };
+	struct object o;
+	int r = object_get(s->repo, REPO_LEASE, s->lease.id, &o, &why);
 
-	return r == -ENOENT ? err_set(e, -ESTALE, "the repository's gc took this writer for dead, which "
-				      "was silent for an hour; nothing was committed: start again") : r;
+	if (!r) {
+		memcpy(there.id, s->lease.id, REPO_ID);
+		r = parse_lease(s->repo, &o, &there, &why);
+		object_deinit(&o);
+		if (!r && memcmp(there.session, s->lease.session, REPO_ID))
+			r = -ENOENT;
+		id_list_deinit(&there.seen);
+	}
+	if (r == -ENOENT)
+		return err_set(e, -ESTALE, "the repository's gc took this writer for dead, which was silent "
+			       "for an hour; nothing was committed: start again");
+	/* One that is damaged is written anew. */
+	return r && r != -EBADMSG ? err_set(e, r, "%s", why.text) : 0;
 }
 
 int session_renew(struct session *s, bool now, struct err *e)
@@ -299,6 +315,7 @@ int session_renew(struct session *s, bool now, struct err *e)
 		r = lease_there(s, e);
 		if (!r)
 			r = lease_put(s->repo, &s->lease, true, e);
+		s->lost |= r == -ESTALE;
 		s->renewed_at = repo_now();
 	}
 	pthread_mutex_unlock(&s->lock);
