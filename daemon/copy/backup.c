@@ -408,6 +408,7 @@ static void *start(void *data)
 		.memory = w->memory.bytes, .memory_size = w->memory.size,
 	};
 
+	driver_cancel_by(&w->b->run.gate.cancelled);
 	if (uring_new(&setup, &w->ring)) {
 		err_set(&e, -ENOMEM, "out of memory");
 		fail(w->b, -ENOMEM, &e);
@@ -418,8 +419,9 @@ static void *start(void *data)
 
 static unsigned int count_threads(const struct backup *b)
 {
-	/* Reads, the pack, read-ahead of the parent, and scratch of zstd. */
-	uint64_t each = SLOTS * slot_size(b->m->chunk_size) + (3u << 20) + 8 * (uint64_t)b->m->chunk_size;
+	/* Reads, the pack, read-ahead of the parent, and scratch of zstd; what the driver keeps. */
+	uint64_t each = SLOTS * slot_size(b->m->chunk_size) + (3u << 20) + 8 * (uint64_t)b->m->chunk_size +
+			b->repo->ops->put_memory;
 	long processors = b->threads ? (long)b->threads : sysconf(_SC_NPROCESSORS_ONLN);
 	long room = (long)(BACKUP_MEMORY / each), n = processors < room ? processors : room;
 

@@ -226,6 +226,7 @@ static void *work(void *data)
 	struct err e = { 0 };
 	int code = 0;
 
+	driver_cancel_by(&r->run.gate.cancelled);
 	while (!code && !r->stop) {
 		uint32_t page = r->next++;
 

@@ -10,6 +10,7 @@
 
 static uint64_t dice = 1;
 struct manifest bed_counts;
+void (*bed_place)(char *where, size_t size);
 
 const struct repo_secret bed_secret = {
 	.method = KEY_FILE, .bytes = "0123456789abcdef0123456789ABCDEF", .length = 32,
@@ -36,9 +37,12 @@ void bed_init(struct bed *bed, bool encrypted, uint32_t chunk_size, enum compres
 	snprintf(bed->dir, sizeof(bed->dir), "%s/bvol-repo-XXXXXX", access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm");
 	assert_non_null(mkdtemp(bed->dir));
 	snprintf(bed->repo_path, sizeof(bed->repo_path), "%s/repo", bed->dir);
+	strcpy(bed->where, bed->repo_path);
+	if (bed_place)
+		bed_place(bed->where, sizeof(bed->where));
 	snprintf(bed->file, sizeof(bed->file), "%s/file", bed->dir);
 	snprintf(bed->out, sizeof(bed->out), "%s/out", bed->dir);
-	if (repo_create(bed->repo_path, &choice, encrypted ? &bed_secret : NULL, &bed->repo, &bed->err))
+	if (repo_create(bed->where, &choice, encrypted ? &bed_secret : NULL, &bed->repo, &bed->err))
 		fail_msg("%s", bed->err.text);
 }
 

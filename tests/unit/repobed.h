@@ -14,11 +14,16 @@
 struct bed {
 	char dir[64];
 	char repo_path[96], file[96], out[96];
+	char where[256];	/* the repository: repo_path, or elsewhere */
 	struct repo *repo;
 	struct err err;
 };
 
-/* With a key file's bytes as the secret, unless it is not to be encrypted. */
+/*
+ * With a key file's bytes as the secret, unless it is not to be encrypted.
+ * bed_place: names the place of the next repository, NULL: it is a folder.
+ */
+extern void (*bed_place)(char *where, size_t size);
 void bed_init(struct bed *bed, bool encrypted, uint32_t chunk_size, enum compression compression);
 void bed_deinit(struct bed *bed);
 extern const struct repo_secret bed_secret;

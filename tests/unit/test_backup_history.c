@@ -5,7 +5,9 @@
  * in the middle of each of them. What is listed has to be restorable and
  * what the model says, and what was told to be there has to be listed.
  *
- * HISTORIES=1000 for a night; SEED says where they begin.
+ * HISTORIES=1000 for a night; SEED says where they begin. A share of them is
+ * lived in a bucket, on a server of which one request in thirty fails somehow,
+ * or on the one that S3_ENDPOINT names: then nothing else.
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -15,6 +17,7 @@
 
 #include "unit.h"
 #include "repobed.h"
+#include "s3bed.h"
 
 #define BACKUPS_MAX	64
 #define STEPS		14
@@ -78,6 +81,15 @@ static struct known *any_backup(struct history *h)
 	return NULL;
 }
 
+/* Connections are not for two processes. */
+static void open_again(struct history *h)
+{
+	const struct repo_secret *secret = h->bed.repo->encrypted ? &bed_secret : NULL;
+
+	if (repo_open(h->bed.where, secret, &h->bed.repo, &h->bed.err))
+		complain_of(h, "open");
+}
+
 /* In a process that dies at the step-th change of the repository, if step is not negative. */
 static int in_process(struct history *h, int step, int (*act)(struct history *h, void *arg), void *arg)
 {
@@ -88,6 +100,8 @@ static int in_process(struct history *h, int step, int (*act)(struct history *h,
 		return act(h, arg);
 	pid = fork();
 	if (!pid) {
+		if (bed_place)
+			open_again(h);
 		atomic_store(&countdown, step);
 		driver_failpoint = die_there;
 		_exit(act(h, arg) ? 1 : 0);
@@ -302,6 +316,42 @@ static void test_random_histories(void **state)
 		live(seed + i);
 }
 
+static struct s3bed server;
+
+static void in_bucket(char *where, size_t size)
+{
+	static unsigned int n;
+	const char *endpoint = getenv("S3_ENDPOINT");
+	char prefix[16];
+
+	assert_true(size >= S3BED_WHERE);
+	snprintf(prefix, sizeof(prefix), "h%u", ++n);
+	if (endpoint)
+		snprintf(where, size, "s3://%s/%s?endpoint=%s&region=%s", getenv("S3_BUCKET"), prefix, endpoint,
+			 getenv("S3_REGION"));
+	else
+		s3bed_where(&server, prefix, "", where);
+}
+
+static void test_random_histories_in_a_bucket(void **state)
+{
+	uint64_t n = number("HISTORIES", 25), seed = number("SEED", 1);
+	bool own = !getenv("S3_ENDPOINT");
+
+	if (own) {
+		s3bed_start(&server, false);
+		s3bed_control(&server, "{\"page\": 5, \"chaos\": 3}");
+	}
+	bed_place = in_bucket;
+	for (uint64_t i = 0; i < (n + 7) / 8; i++)
+		live(seed + i);
+	bed_place = NULL;
+	if (own) {
+		assert_in_range(s3bed_number(&server, "failed"), 1, UINT32_MAX);
+		s3bed_stop(&server);
+	}
+}
+
 /* Writers in processes of their own, a gc that never rests, and deletes: nothing is lost. */
 #define WRITERS	3
 #define ROUNDS	6
@@ -367,8 +417,11 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_random_histories),
+		cmocka_unit_test(test_random_histories_in_a_bucket),
 		cmocka_unit_test(test_many_writers_and_a_gc),
 	};
 
+	if (getenv("S3_ENDPOINT"))
+		cmocka_set_test_filter("*bucket");
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -81,6 +81,20 @@ int crypto_scrypt(const void *secret, size_t length, const uint8_t salt[REPO_SAL
 			      key, REPO_KEY) == 1 ? 0 : refused("scrypt", e);
 }
 
+int crypto_sha256(const void *bytes, size_t length, uint8_t hash[CRYPTO_HASH], struct err *e)
+{
+	return EVP_Q_digest(NULL, "SHA256", NULL, bytes, length, hash, NULL) == 1 ? 0 : refused("SHA-256", e);
+}
+
+int crypto_hmac(const void *key, size_t key_length, const void *bytes, size_t length,
+		uint8_t mac[CRYPTO_HASH], struct err *e)
+{
+	size_t n;
+
+	return EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, key, key_length, bytes, length, mac, CRYPTO_HASH,
+			 &n) ? 0 : refused("HMAC-SHA-256", e);
+}
+
 int sealer_new(const uint8_t key[REPO_KEY], struct sealer **ret, struct err *e)
 {
 	struct sealer *sealer = calloc(1, sizeof(*sealer));

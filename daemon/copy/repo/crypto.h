@@ -17,6 +17,13 @@ int crypto_hkdf(const void *secret, size_t secret_length, const uint8_t *salt, s
 /* -EINVAL for parameters that are not allowed; takes 128 * r * 2^log2n bytes of memory. */
 int crypto_scrypt(const void *secret, size_t length, const uint8_t salt[REPO_SALT], unsigned int log2n,
 		  unsigned int r, unsigned int p, uint8_t key[REPO_KEY], struct err *e);
+
+#define CRYPTO_HASH	32
+int crypto_sha256(const void *bytes, size_t length, uint8_t hash[CRYPTO_HASH], struct err *e);
+/* HMAC-SHA-256. */
+int crypto_hmac(const void *key, size_t key_length, const void *bytes, size_t length,
+		uint8_t mac[CRYPTO_HASH], struct err *e);
+/* So that no compiler leaves it out. */
 void crypto_wipe(void *bytes, size_t length);
 
 /* AES-256-GCM with one key; one thread at a time. */

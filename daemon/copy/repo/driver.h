@@ -8,6 +8,7 @@
 #ifndef BVOL_REPO_DRIVER_H
 #define BVOL_REPO_DRIVER_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -25,7 +26,8 @@ struct driver_object {
 };
 
 struct driver_ops {
-	const char *scheme;	/* "dir" */
+	const char *scheme;	/* "dir", "s3" */
+	size_t put_memory;	/* what a large object takes while it is written */
 	/* Does this text name a place of this driver? */
 	bool (*claims)(const char *where);
 	/* create: make the place; -EEXIST if something is there. -ENOENT, -ENOTDIR... */
@@ -69,7 +71,7 @@ struct blob {
 	struct driver *driver;
 };
 
-extern const struct driver_ops driver_dir;
+extern const struct driver_ops driver_dir, driver_s3;
 
 /* By what the text looks like; errors of open(). */
 int driver_open(const char *where, bool create, struct driver **ret, struct err *e);
@@ -81,6 +83,15 @@ DEFINE_CLEANUP(struct blob *, blob_close)
 /* "packs/ab/...": for sentences. */
 #define DRIVER_NAME_MAX 64
 char *driver_name(enum repo_kind kind, const uint8_t id[REPO_ID], char name[DRIVER_NAME_MAX]);
+
+/*
+ * By a thread when it begins: while *cancel is true, what it asks of a driver
+ * that waits for others ends with -ECANCELED soon, without being tried again.
+ * The flag outlives the thread.
+ */
+void driver_cancel_by(const atomic_bool *cancel);
+/* For how many ns this thread has known that it is cancelled, at least 1; 0: it is not. */
+uint64_t driver_cancelled(void);
 
 /*
  * For tests of what a crash leaves: called before each change of the

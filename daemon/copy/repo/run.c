@@ -42,9 +42,12 @@ static void *main_thread(void *data)
 {
 	struct run *run = data;
 	struct err err = { 0 };
-	int code = run->work(run, &err);
-	bool abandoned = gate_finish(&run->gate, code, &err);
+	bool abandoned;
+	int code;
 
+	driver_cancel_by(&run->gate.cancelled);
+	code = run->work(run, &err);
+	abandoned = gate_finish(&run->gate, code, &err);
 	run_unref(run);
 	if (abandoned)
 		gate_returned();

@@ -236,6 +236,7 @@ static void *work(void *data)
 	struct err e = { 0 };
 	int r = pack_reader_new(s->repo, &t.pack, &e);
 
+	driver_cancel_by(&s->run.gate.cancelled);
 	if (!r)
 		r = hasher_new(s->repo->hash_keys, s->repo->secret, &t.hasher, &e);
 	while (!r && !s->stop) {
