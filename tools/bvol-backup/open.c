@@ -142,11 +142,36 @@ static int given_secret(const struct context *ctx, struct repo_secret *secret)
 	return read_key_file(path, secret);
 }
 
-int tool_open(const struct context *ctx, const char *where, struct repo **ret)
+char *tool_where(const struct context *ctx, const char *where)
+{
+	const char *file = ctx->word[WORD_S3_CREDENTIALS];
+	char path[PATH_MAX], escaped[3 * PATH_MAX], *at = escaped, *text = NULL;
+
+	if (!file)
+		return strdup(where);	/* NULL is out of memory */
+	if (strncmp(where, "s3://", 5)) {
+		complain("--s3-credentials goes with a repository s3://BUCKET/PREFIX only");
+		return NULL;
+	}
+	if (!realpath(file, path)) {
+		complain("cannot open the credentials %s: %s", file, strerror(errno));
+		return NULL;
+	}
+	for (const char *c = path; *c; c++)
+		at += snprintf(at, 4, strchr("&%", *c) ? "%%%02X" : "%c", (unsigned char)*c);
+	if (asprintf(&text, "%s%ccredentials=%s", where, strchr(where, '?') ? '&' : '?', escaped) < 0) {
+		complain("out of memory");
+		return NULL;
+	}
+	return text;
+}
+
+int tool_open(const struct context *ctx, const char *given, struct repo **ret)
 {
 	_cleanup_(secret_free) struct repo_secret secret = { 0 };
+	_cleanup_free_ char *where = tool_where(ctx, given);
 	struct err e = { 0 };
-	int status = given_secret(ctx, &secret), r;
+	int status = where ? given_secret(ctx, &secret) : EXIT_FAILED, r;
 
 	if (status)
 		return status;

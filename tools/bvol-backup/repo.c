@@ -107,13 +107,17 @@ int repo_create_command(struct context *ctx)
 	struct repo_choice choice = { 0 };
 	struct err e = { 0 };
 	int r = parse_choice(ctx, &choice, &e), status;
+	_cleanup_free_ char *where = NULL;
 
 	if (r)
 		return tool_fail(r, &e);
+	where = tool_where(ctx, ctx->word[WORD_DIR]);
+	if (!where)
+		return EXIT_FAILED;
 	status = tool_secret(ctx->word[WORD_KEY_FILE], choice.encrypted, &secret);
 	if (status)
 		return status;
-	r = repo_create(ctx->word[WORD_DIR], &choice, secret.bytes ? &secret : NULL, &repo, &e);
+	r = repo_create(where, &choice, secret.bytes ? &secret : NULL, &repo, &e);
 	secret_free(&secret);
 	return r ? tool_fail(r, &e) : print_repo(ctx, repo);
 }

@@ -11,6 +11,11 @@
 
 /* Complain about what failed: EXIT_FAILED, or EXIT_INTERRUPTED. */
 int tool_fail(int code, const struct err *e);
+/*
+ * Where the repository is, for free(): what the command line says, with the
+ * credentials that it names. NULL after a complaint.
+ */
+char *tool_where(const struct context *ctx, const char *where);
 /* The repository at where, with the key file of the command line or a passphrase. 0 or an exit status. */
 int tool_open(const struct context *ctx, const char *where, struct repo **ret);
 /*

@@ -3,7 +3,8 @@
 
 #define REPO_OPTIONS \
 	WORD_OPTION("--repo", "DIR", REPO, .required = true), \
-	WORD_OPTION("--key-file", "FILE", KEY_FILE)
+	WORD_OPTION("--key-file", "FILE", KEY_FILE), \
+	WORD_OPTION("--s3-credentials", "FILE", S3_CREDENTIALS)
 
 static const struct param create_params[] = {
 	WORD_OPTION("--from", "FILE_OR_DEVICE", FROM, .required = true),

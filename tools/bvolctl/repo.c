@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "command.h"
 
-#define KEY_OPTION WORD_OPTION("--key-file", "FILE", KEY_FILE)
+#define OPEN_OPTIONS \
+	WORD_OPTION("--key-file", "FILE", KEY_FILE), \
+	WORD_OPTION("--s3-credentials", "FILE", S3_CREDENTIALS)
 
 static const struct param create_params[] = {
 	WORD_ARG("DIR", DIR),
 	WORD_FLAG("--no-encryption", NO_ENCRYPTION),
-	KEY_OPTION,
+	OPEN_OPTIONS,
 	WORD_OPTION("--chunk-size", "SIZE", CHUNK_SIZE),
 	WORD_OPTION("--compression", "none|lz4|zstd[:LEVEL]", COMPRESSION),
 	{ 0 },
@@ -19,20 +21,20 @@ static const struct param dir_params[] = {
 
 static const struct param open_params[] = {
 	WORD_ARG("DIR", DIR),
-	KEY_OPTION,
+	OPEN_OPTIONS,
 	{ 0 },
 };
 
 static const struct param gc_params[] = {
 	WORD_ARG("DIR", DIR),
-	KEY_OPTION,
+	OPEN_OPTIONS,
 	RATE_OPTION,
 	{ 0 },
 };
 
 static const struct param scrub_params[] = {
 	WORD_ARG("DIR", DIR),
-	KEY_OPTION,
+	OPEN_OPTIONS,
 	WORD_OPTION("--share", "PERCENT", SHARE),
 	RATE_OPTION,
 	{ 0 },
@@ -40,7 +42,7 @@ static const struct param scrub_params[] = {
 
 static const struct param key_params[] = {
 	WORD_ARG("DIR", DIR),
-	KEY_OPTION,
+	OPEN_OPTIONS,
 	WORD_FLAG("--add", ADD),
 	WORD_OPTION("--new-key-file", "FILE", NEW_KEY_FILE),
 	WORD_OPTION("--label", "TEXT", LABEL),
@@ -51,7 +53,7 @@ static const struct param key_params[] = {
 const struct command repo_commands[] = {
 	{
 		.noun = "repo", .verb = "create", .params = create_params,
-		.help = "make a repository of backups in an empty folder",
+		.help = "make a repository of backups in an empty folder or an S3 bucket",
 		.type = &bvol_type_repository, .run = run_helper,
 	},
 	{
