@@ -31,7 +31,7 @@ module:
 	@for k in $(KERNELS); do BVOL_BUILD=$(BUILD) kmod/build $$k || exit 1; done
 
 deps:
-	@tests/deps build unit lint vm
+	@tests/deps build unit s3 lint vm
 
 check: deps
 	@tests/check
