@@ -64,6 +64,15 @@ int compressor_new(enum compression c, int level, struct compressor **ret, struc
 	/* Every byte that could be saved: the record's head tells the length, the tag the rest. */
 	ZSTD_CCtx_setParameter(compressor->pack, ZSTD_c_compressionLevel, level);
 	ZSTD_CCtx_setParameter(compressor->pack, ZSTD_c_checksumFlag, 0);
+	/*
+	 * Of its own, level 1 looks for matches of 6 bytes in a table of 2^13 where the
+	 * input is as short as a chunk. These save 8 % of text for a fifth of its time;
+	 * level 2 would save another 2 %.
+	 */
+	if (level == 1) {
+		ZSTD_CCtx_setParameter(compressor->pack, ZSTD_c_hashLog, 14);
+		ZSTD_CCtx_setParameter(compressor->pack, ZSTD_c_minMatch, 5);
+	}
 	*ret = compressor;
 	return 0;
 }

@@ -158,6 +158,11 @@ static int add_place(void *data, const uint8_t pack[REPO_ID], const struct entry
 	return 0;
 }
 
+static int take_base(struct fetcher *f, const uint8_t id[CHUNK_ID], struct record *record, void *bytes,
+		     uint32_t length, struct err *e);
+static int take_chunk(struct fetcher *f, const uint8_t id[CHUNK_ID], struct record *record, void *bytes,
+		      uint32_t length, struct err *e);
+
 typedef int (*take_record)(struct fetcher *f, const uint8_t id[CHUNK_ID], struct record *record, void *bytes,
 			   uint32_t length, struct err *e);
 
@@ -166,8 +171,12 @@ static int from_place(struct fetcher *f, const uint8_t id[CHUNK_ID], const struc
 		      take_record take, void *bytes, uint32_t length, struct err *e)
 {
 	struct record record;
-	int r = pack_read(f->reader, place->pack, place->offset, place->stored, &record, e);
+	int r;
 
+	/* A page's identifiers and a base's are not what the record has. */
+	if (take == take_chunk || take == take_base)
+		pack_read_into(f->reader, bytes, length);
+	r = pack_read(f->reader, place->pack, place->offset, place->stored, &record, e);
 	if (r)
 		return r;
 	return memcmp(record.entry.id, id, CHUNK_ID) ? -EBADMSG : take(f, id, &record, bytes, length, e);
@@ -235,7 +244,7 @@ static int take_base(struct fetcher *f, const uint8_t id[CHUNK_ID], struct recor
 	if (record->entry.kind != RECORD_DATA || record->length != length)
 		return -EBADMSG;
 	r = prove(f, RECORD_DATA, id, record->content, length, e);
-	if (!r)
+	if (!r && record->content != bytes)
 		memcpy(bytes, record->content, length);
 	return r;
 }

@@ -5,9 +5,9 @@
 #include "copy/repo/object.h"
 #include "copy/repo/pack.h"
 
-/* Written at a time, and read ahead where records follow each other. */
+/* Written at a time, and read ahead where records follow each other: what a processor's own cache holds. */
 #define WRITE_SIZE	(512u << 10)
-#define AHEAD_SIZE	(1u << 20)
+#define AHEAD_SIZE	(256u << 10)
 
 struct pack_writer {
 	const struct repo *repo;
@@ -29,6 +29,8 @@ struct pack_reader {
 	uint64_t size;
 	struct compressor *compressor;
 	uint8_t *window, *plain, *content;
+	uint8_t *into;		/* NULL: content */
+	size_t into_room;
 	size_t window_max, window_used;
 	uint64_t window_at, next;	/* next: where the record after the last one begins */
 };
@@ -317,9 +319,12 @@ int pack_read(struct pack_reader *r, const uint8_t pack[REPO_ID], uint32_t offse
 	      struct record *ret, struct err *e)
 {
 	struct entry *entry = &ret->entry;
+	uint8_t *into = r->into;
 	struct seal seal;
 	uint8_t *head;
 	int code = enter_pack(r, pack, e);
+
+	r->into = NULL;
 
 	if (!code)
 		code = fetch(r, offset, record_size(stored), &head, e);
@@ -327,20 +332,35 @@ int pack_read(struct pack_reader *r, const uint8_t pack[REPO_ID], uint32_t offse
 		code = -EBADMSG;
 	if (code)
 		return code;
+	if (!into || entry->raw > r->into_room)
+		into = r->content;
 	seal = record_seal(r->repo, head);
-	code = seal_open(r->sealer, &seal, head + RECORD_HEAD, stored, r->plain,
-			 head + RECORD_HEAD + stored, e);
-	if (!code)
-		code = compressor_unpack(r->compressor, entry->compression, r->plain, stored,
-					 r->content, entry->raw);
+	if (entry->compression == COMPRESS_NONE) {
+		if (stored != entry->raw)
+			return -EBADMSG;
+		code = seal_open(r->sealer, &seal, head + RECORD_HEAD, stored, into,
+				 head + RECORD_HEAD + stored, e);
+	} else {
+		code = seal_open(r->sealer, &seal, head + RECORD_HEAD, stored, r->plain,
+				 head + RECORD_HEAD + stored, e);
+		if (!code)
+			code = compressor_unpack(r->compressor, entry->compression, r->plain, stored, into,
+						 entry->raw);
+	}
 	if (!code && entry->kind == RECORD_PATCH) {
 		if (entry->raw <= CHUNK_ID)
 			return -EBADMSG;
-		memcpy(entry->base, r->content, CHUNK_ID);
+		memcpy(entry->base, into, CHUNK_ID);
 	}
-	ret->content = r->content;
+	ret->content = into;
 	ret->length = entry->raw;
 	return code;
+}
+
+void pack_read_into(struct pack_reader *reader, uint8_t *bytes, size_t room)
+{
+	reader->into = bytes;
+	reader->into_room = room;
 }
 
 static int parse_footer(const struct repo *repo, const uint8_t pack[REPO_ID], const uint8_t *footer,

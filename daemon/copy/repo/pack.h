@@ -61,6 +61,8 @@ struct record {
  */
 int pack_read(struct pack_reader *reader, const uint8_t pack[REPO_ID], uint32_t offset, uint32_t stored,
 	      struct record *ret, struct err *e);
+/* Where the next record's content goes, if it has at most so many bytes; for one call of pack_read(). */
+void pack_read_into(struct pack_reader *reader, uint8_t *bytes, size_t room);
 /* The footer's entries, for free(). -EBADMSG with a sentence; -ENOENT. */
 int pack_entries(const struct repo *repo, const uint8_t pack[REPO_ID], struct entry **ret, uint32_t *n,
 		 struct err *e);
