@@ -186,6 +186,9 @@ static int put_chunk(struct worker *w, uint64_t offset, const uint8_t *id, uint3
 
 	if (zero && (r->blank || r->fd < 0))
 		return 0;
+	code = run_take(&r->run, length, e);
+	if (code)
+		return code;
 	if (r->diff && !r->blank)
 		code = is_equal(w, offset, zero ? NULL : id, length, e);
 	if (code > 0)
@@ -194,9 +197,6 @@ static int put_chunk(struct worker *w, uint64_t offset, const uint8_t *id, uint3
 		return code < 0 ? code : 0;
 	if (zero)
 		return make_zero(w, offset, length, e);
-	code = run_take(&r->run, length, e);
-	if (code)
-		return code;
 	code = fetch_chunk(w->fetcher, id, w->bytes, length, e);
 	return code || r->fd < 0 ? code : write_all(r, offset, w->bytes, length, e);
 }
