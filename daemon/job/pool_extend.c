@@ -5,6 +5,7 @@
  * A spare that can't be added is no spare any more, so that writes don't wait for
  * space that does not come.
  */
+#include <inttypes.h>
 #include <string.h>
 
 #include "job/flow.h"
@@ -18,10 +19,14 @@ static int plan(struct job *job, bool spare, struct action **ret, struct err *e)
 		.again = job->row->status != BVOL_JOB_STATUS_QUEUED,
 	};
 	const struct provider_ops *provider;
+	struct provider_extended *extended = NULL;
 	_cleanup_pool_ pool = NULL;
 	int r = flow_pool(job, &pool, &provider, e);
 
-	return r < 0 ? r : provider->pool_extend(flow_store(job), pool, &how, ret, e);
+	if (!r)
+		r = provider->pool_extend(flow_store(job), pool, &how, &extended, e);
+	*ret = extended ? &extended->action : NULL;
+	return r;
 }
 
 static int plan_extend(struct job *job, struct action **ret, struct err *e)
@@ -78,14 +83,24 @@ static int tell(struct job *job, const char *what, const char *why, struct err *
 			.kind = BVOL_EVENT_KIND_POOL_EXTENDED, .status = "data", .message = text }, e);
 }
 
+static int tell_added(struct job *job, const char *what, struct err *e)
+{
+	const struct provider_extended *extended = (const struct provider_extended *)job->action;
+	char text[96];
+
+	snprintf(text, sizeof(text), "the volumes' I/O stood still for at most %" PRIu64 " ns",
+		 extended->pause);
+	return tell(job, what, text, e);
+}
+
 static int done_extend(struct job *job, struct err *e)
 {
-	return tell(job, "added", NULL, e);
+	return tell_added(job, "added", e);
 }
 
 static int done_grow(struct job *job, struct err *e)
 {
-	return tell(job, "added, which was kept for that", NULL, e);
+	return tell_added(job, "added, which was kept for that", e);
 }
 
 /* Nothing has changed. */

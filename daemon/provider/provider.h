@@ -63,6 +63,12 @@ struct provider_extend {
 	bool again;		/* the same plan was made before; it may be done already */
 };
 
+/* An action that gives a pool devices. */
+struct provider_extended {
+	struct action action;
+	uint64_t pause;		/* ns that the volumes' I/O stood still for it; act fills it in */
+};
+
 /* A device to be made, and where its content comes from. */
 struct provider_copy {
 	struct bvol_uuid id;
@@ -132,7 +138,8 @@ struct provider_ops {
 	 * they can't be read.
 	 */
 	int (*pool_extend)(struct store *store, const struct bvol_pool *pool,
-			   const struct provider_extend *how, struct action **ret, struct err *e);
+			   const struct provider_extend *how, struct provider_extended **ret,
+			   struct err *e);
 	int (*pool_release)(struct store *store, const struct bvol_pool *pool, char *const *devices,
 			    struct action **ret, struct err *e);
 	/*

@@ -123,6 +123,8 @@ test_extend() {
 	check "a pool is extended while it is written to" bvolctl pool extend p /dev/vdb --force
 	kill "$writer"
 	wait "$writer" 2>/dev/null
+	check "it says for how long that held its volumes up" event_seen "$scratch/events" \
+		'.kind == "pool-extended" and (.message | test("/dev/vdb added: .* stood still for at most [1-9][0-9]* ns"))'
 	check "it has the space of both" pool_is p 360
 	check "and says so" devices_are p "/dev/vda /dev/vdb"
 	check "the bytes are there" whole

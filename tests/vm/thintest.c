@@ -321,6 +321,16 @@ static int plan_scrub(const struct bvol_pool *pool, const struct bvol_uuid *id, 
 	return code;
 }
 
+static int plan_extend(const struct bvol_pool *pool, bool spare, char **args, struct action **action)
+{
+	struct provider_extended *extended = NULL;
+	int code = ops->pool_extend(store, pool, &(struct provider_extend) {
+			.devices = args + 2, .spare = spare, .again = atoi(args[1]) }, &extended, &err);
+
+	*action = extended ? &extended->action : NULL;
+	return code;
+}
+
 /* Verbs that plan an action on a pool and maybe a device. */
 static int plan(const char *verb, struct bvol_pool *pool, char **args, int n,
 		struct action **action)
@@ -331,9 +341,7 @@ static int plan(const char *verb, struct bvol_pool *pool, char **args, int n,
 	if (!strcmp(verb, "pool-open"))
 		return ops->pool_open(store, pool, action, &err);
 	if ((!strcmp(verb, "pool-extend") || !strcmp(verb, "pool-spare")) && n > 2)
-		return ops->pool_extend(store, pool, &(struct provider_extend) {
-				.devices = args + 2, .spare = !strcmp(verb, "pool-spare"),
-				.again = atoi(args[1]) }, action, &err);
+		return plan_extend(pool, !strcmp(verb, "pool-spare"), args, action);
 	if (!strcmp(verb, "pool-release"))
 		return ops->pool_release(store, pool, args + 1, action, &err);
 	if (!strcmp(verb, "pool-adjust") && n == 2)

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "model/level.h"
 #include "provider/thin/assemble.h"
@@ -19,6 +20,7 @@ struct table {
 	char params[TARGETS_MAX][PARAMS_MAX];
 	size_t n;
 	uint64_t sectors;
+	uint64_t pause;		/* ns that tables took to be put in, of all devices */
 };
 
 struct thin_tune thin_tune(const struct bvol_pool *pool, bool queue)
@@ -40,12 +42,33 @@ static bool begins(const char *params, const char *words)
 	return !strncmp(params, words, n) && (!params[n] || params[n] == ' ');
 }
 
+static uint64_t now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+/*
+ * The device stands still for a part of this, from the outside nobody knows for which:
+ * the whole counts.
+ */
+static int reload(const char *name, struct table *table, bool noflush, struct err *e)
+{
+	uint64_t begun = now();
+	int code = dm_reload(name, table->targets, table->n, noflush, e);
+
+	table->pause += now() - begun;
+	return code;
+}
+
 /*
  * Create or adopt one device, and see that the table of what runs begins with
  * these words and is no longer than the one that is wanted. The swap of a table
  * is one step of the kernel: a crash leaves the old or the new one.
  */
-static int build(const struct thin_ref *pool, enum thin_role role, const struct table *table,
+static int build(const struct thin_ref *pool, enum thin_role role, struct table *table,
 		 const char *words, bool rearm, struct dm_info_plain *info, struct err *e)
 {
 	char name[THIN_NAME_MAX], uuid[THIN_NAME_MAX];
@@ -66,7 +89,7 @@ static int build(const struct thin_ref *pool, enum thin_role role, const struct 
 			       name, pool->name, params, words);
 	if (!rearm && sectors == table->sectors && begins(params, table->params[0]))
 		return 0;
-	if ((code = dm_reload(name, table->targets, table->n, role == THIN_POOL, e)) ||
+	if ((code = reload(name, table, role == THIN_POOL, e)) ||
 	    (code = dm_table(name, &again, &sectors, e)))
 		return code;
 	if (sectors == table->sectors && begins(again, table->params[0]))
@@ -177,6 +200,8 @@ int thin_assemble(const struct thin_ref *pool, const struct disks *disks,
 	if (!table)
 		return -ENOMEM;
 	code = assemble(pool, disks, tune, table, &inner);
+	if (tune->pause)
+		*tune->pause += table->pause;
 	return code ? err_set(e, code, "pool %s can't be put together: %s; the kernel's log may say why",
 			      pool->name, inner.text) : 0;
 }

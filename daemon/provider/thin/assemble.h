@@ -10,6 +10,7 @@ struct thin_tune {
 	uint32_t mark;	/* percent of data in use at which the kernel tells */
 	bool queue;	/* a write that finds no space waits, else it fails */
 	bool rearm;	/* let the kernel tell again */
+	uint64_t *pause;	/* NULL, or where ns are added for which the pool's I/O stood still */
 };
 
 /* As the pool's row wants it. */

@@ -13,7 +13,7 @@
 #include "util/log.h"
 
 struct extend_action {
-	struct action action;
+	struct provider_extended extended;
 	struct thin_ref pool;
 	struct thin_tune tune;
 	char **members;		/* of the pool; what is added goes behind them */
@@ -41,15 +41,15 @@ static struct extend_action *extend_new(const struct bvol_pool *pool, char *cons
 
 	if (!a)
 		return NULL;
-	a->action.free = extend_free;
-	a->action.act = act;
+	a->extended.action.free = extend_free;
+	a->extended.action.act = act;
 	a->pool = thin_ref(pool);
 	a->members = thin_copy_paths(pool->devices, e);
 	a->devices = thin_copy_paths(devices, e);
 	a->spares = thin_copy_paths(pool->spares, e);
 	if (a->members && a->devices && a->spares)
 		return a;
-	extend_free(&a->action);
+	extend_free(&a->extended.action);
 	return NULL;
 }
 
@@ -328,7 +328,8 @@ static bool spares_beside(const struct bvol_pool *pool, char *const *devices)
 }
 
 int thin_plan_pool_extend(struct store *store, const struct bvol_pool *pool,
-			  const struct provider_extend *how, struct action **ret, struct err *e)
+			  const struct provider_extend *how, struct provider_extended **ret,
+			  struct err *e)
 {
 	struct extend_action *a;
 	int code = thin_check_paths(store, &pool->id, how->devices, e);
@@ -340,12 +341,13 @@ int thin_plan_pool_extend(struct store *store, const struct bvol_pool *pool,
 	a = extend_new(pool, how->devices, extend_act, e);
 	if (!a)
 		return -ENOMEM;
-	a->action.commit = how->spare ? spare_commit : extend_commit;
+	a->extended.action.commit = how->spare ? spare_commit : extend_commit;
 	a->tune = thin_tune(pool, spares_beside(pool, how->devices));
+	a->tune.pause = &a->extended.pause;
 	a->spare = how->spare;
 	a->force = how->force;
 	a->again = how->again;
-	*ret = &a->action;
+	*ret = &a->extended;
 	return 0;
 }
 
@@ -387,8 +389,8 @@ int thin_plan_pool_release(struct store *store, const struct bvol_pool *pool, ch
 
 	if (!a)
 		return -ENOMEM;
-	a->action.commit = release_commit;
-	*ret = &a->action;
+	a->extended.action.commit = release_commit;
+	*ret = &a->extended.action;
 	return 0;
 }
 
@@ -461,10 +463,10 @@ int thin_plan_pool_adjust(struct store *store, const struct bvol_pool *pool, boo
 
 	if (!a)
 		return -ENOMEM;
-	a->action.commit = adjust_commit;
+	a->extended.action.commit = adjust_commit;
 	a->tune = thin_tune(pool, paths_count(pool->spares) > 0);
 	a->tune.rearm = !metadata;
 	a->metadata = metadata;
-	*ret = &a->action;
+	*ret = &a->extended.action;
 	return 0;
 }

@@ -36,7 +36,8 @@ int thin_plan_pool_destroy(struct store *store, const struct bvol_pool *pool, st
 int thin_plan_pool_open(struct store *store, const struct bvol_pool *pool, struct action **ret,
 			struct err *e);
 int thin_plan_pool_extend(struct store *store, const struct bvol_pool *pool,
-			  const struct provider_extend *how, struct action **ret, struct err *e);
+			  const struct provider_extend *how, struct provider_extended **ret,
+			  struct err *e);
 int thin_plan_pool_release(struct store *store, const struct bvol_pool *pool, char *const *devices,
 			   struct action **ret, struct err *e);
 int thin_plan_pool_adjust(struct store *store, const struct bvol_pool *pool, bool metadata,
