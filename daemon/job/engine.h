@@ -28,10 +28,11 @@
 
 /* Steps in the same lane run one after the other, in order of arrival. */
 enum job_lane {
-	LANE_NONE,
+	LANE_NONE,	/* in the one of the step before, if that had one */
 	LANE_POOL,	/* the job's pool: its metadata has one writer */
 	LANE_EXPORT,	/* the job's export */
 	LANE_WIPE,	/* the job's pool again, for wipes, which take long: one after the other */
+	LANE_LEFT,	/* in none: the one of the step before is let go of */
 };
 
 struct engine;

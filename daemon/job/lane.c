@@ -27,15 +27,16 @@ static struct lane *lane_find(const struct job *job, enum job_lane kind)
 
 bool lane_held(const struct job *job, const struct job_step *step)
 {
-	return step->lane == LANE_NONE ? !job->lane :
-					 job->lane && lane_is(job->lane, job, step->lane);
+	if (step->lane == LANE_LEFT)
+		return !job->lane;
+	return step->lane == LANE_NONE || (job->lane && lane_is(job->lane, job, step->lane));
 }
 
 int lane_try(struct job *job, const struct job_step *step)
 {
 	struct lane *lane;
 
-	if (step->lane == LANE_NONE)
+	if (step->lane == LANE_LEFT)
 		return 0;
 	if (lane_find(job, step->lane))
 		return -EAGAIN;

@@ -15,7 +15,7 @@ struct lane {
 	struct job *waiting;	/* by next_in_lane, first comes first */
 };
 
-/* Does the job hold what step asks for, and nothing else? */
+/* Does the job hold what step asks for? */
 bool lane_held(const struct job *job, const struct job_step *step);
 /* Take it if it is free; lets go of another one only in lane_release(). -ENOMEM. */
 int lane_try(struct job *job, const struct job_step *step);

@@ -82,7 +82,7 @@ const struct job_flow flow_pool_scrub = {
 	.steps = (const struct job_step[]) {
 		{ "clear", LANE_POOL, plan_drop, NULL },
 		{ "create", LANE_POOL, plan_create, NULL },
-		{ "scrub", LANE_NONE, plan_scrub, done_scrub },
+		{ "scrub", LANE_LEFT, plan_scrub, done_scrub },
 		{ "drop", LANE_POOL, plan_drop, NULL },
 		{ 0 },
 	},

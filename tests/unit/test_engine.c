@@ -214,7 +214,18 @@ static const struct job_flow flow = {
 	.failed = failed,
 };
 
-const struct job_flow *const job_flows[] = { &flow, &long_flow, NULL };
+static const struct job_flow apart_flow = {
+	.kind = "apart",
+	.steps = (const struct job_step[]) {
+		{ "first", LANE_POOL, plan_a, NULL },
+		{ "middle", LANE_LEFT, plan_none, NULL },
+		{ "last", LANE_POOL, plan_b, NULL },
+		{ 0 },
+	},
+	.failed = failed,
+};
+
+const struct job_flow *const job_flows[] = { &flow, &long_flow, &apart_flow, NULL };
 
 static char told[128];	/* of progress, last */
 
@@ -451,6 +462,20 @@ static void a_lane_is_for_one_at_a_time(void **state)
 	assert_null(engine.lanes);
 }
 
+static void a_lane_can_be_left(void **state)
+{
+	struct bvol_uuid first, second;
+
+	jobs = 2;
+	first = job_make_kind(1, "apart");
+	second = job_make_kind(1, "apart");
+	must(loop_run(loop));
+	assert_job(&first, BVOL_JOB_STATUS_DONE, "last", NULL);
+	assert_job(&second, BVOL_JOB_STATUS_DONE, "last", NULL);
+	assert_string_equal(trace, "ananbb");
+	assert_null(engine.lanes);
+}
+
 /* Dies after each letter, as often as there are letters; the next process goes on. */
 static void a_crash_loses_no_step(void **state)
 {
@@ -637,6 +662,7 @@ int main(void)
 		ENGINE_TEST(a_job_can_begin_again),
 		ENGINE_TEST(steps_are_gone_through_again),
 		ENGINE_TEST(a_lane_is_for_one_at_a_time),
+		ENGINE_TEST(a_lane_can_be_left),
 		ENGINE_TEST(a_crash_loses_no_step),
 		ENGINE_TEST(undoing_goes_on_after_a_crash),
 		ENGINE_TEST(progress_is_told_and_kept),
