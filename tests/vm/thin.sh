@@ -413,4 +413,34 @@ lines() {
 	head -c 400M /dev/vda | LC_ALL=C grep -acF "$1"
 }
 
-run_tests life devices refusals recovery metadata_errors full hung load udev wipe -- "$@"
+# A pool is taken down as a whole or not at all.
+test_stop() {
+	local v
+	begin
+	t pool-create fast 65536 0 /dev/vda , create fast v $((64 * MIB)) , create fast s $((64 * MIB)) v , \
+		activate fast v $((64 * MIB)) , activate fast s $((64 * MIB)) , pool-create other 65536 0 /dev/vdb , \
+		create other o $((8 * MIB)) , activate other o $((8 * MIB))
+	v=$(device fast v)
+	fill "$scratch/old" "$v"
+	exec 8<"$v"
+	check "a pool with an open volume is not stopped" says 'is open; delete its export or unmount it' pool-stop fast
+	check "and goes on as it was" consistent fast
+	check "the open one" writable "$v"
+	check "and the other" writable "$(device fast s)"
+	exec 8<&-
+	exec 8<"/dev/mapper/$(dm_name 'meta$' | head -n 1)"
+	check "nor one that another program reads" says 'open by another program' pool-stop fast , pool-stop other
+	exec 8<&-
+	for name in $(dm_name 'pool$'); do
+		dmsetup message "$name" 0 reserve_metadata_snap
+	done
+	check "otherwise it is" t pool-stop fast
+	check "once more" t pool-stop fast
+	check "none of its devices is left" test "$(dm_name ^bvol- | wc -l)" = 4
+	check "another pool goes on" writable "$(device other o)"
+	check "it comes up again" t pool-open fast , activate fast v $((64 * MIB)) , activate fast s $((64 * MIB))
+	check "with what the volumes had" equal "$scratch/old" "$(device fast v)" $((3 * MIB))
+	check "nothing differs" consistent fast
+}
+
+run_tests life devices refusals recovery metadata_errors full hung load udev wipe stop -- "$@"

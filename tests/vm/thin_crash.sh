@@ -248,4 +248,26 @@ all_or_none() {
 	[ "$n" = 2 ] || [ "$n" = 4 ]
 }
 
-run_tests pool create active group extend metadata scrub -- "$@"
+# Half down it is brought up again, or taken down to the end.
+test_stop() {
+	local n
+	begin_sweep
+	t create fast s $((64 * MIB)) v
+	for ((n = 1; n < 40; n++)); do
+		t activate fast v $((64 * MIB)) , activate fast s $((64 * MIB))
+		t_crash "$n" pool-stop fast
+		case $? in
+		0) break ;;
+		42) ;;
+		*) check "it dies (point $n)" false ;;
+		esac
+		[ $((n % 2)) = 0 ] || check "half down it goes down (point $n)" eval \
+			't pool-stop fast && test -z "$(dm_name ^bvol-)"'
+		check "and comes up (point $n)" eval 't pool-open fast && still_there'
+	done
+	check "all points were tried" test "$n" -gt 5
+	check "it comes up" t pool-open fast
+	check "as it was" eval 'still_there && consistent fast'
+}
+
+run_tests pool create active group extend metadata scrub stop -- "$@"

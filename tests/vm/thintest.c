@@ -8,6 +8,7 @@
  *	thintest DATABASE pool-extend|pool-spare POOL AGAIN DEVICE...
  *	thintest DATABASE pool-release POOL DEVICE...
  *	thintest DATABASE pool-adjust POOL METADATA
+ *	thintest DATABASE pool-stop POOL	take it down; it stays in the database
  *	thintest DATABASE create POOL DEVICE SIZE [ORIGIN]
  *	thintest DATABASE copy POOL SIZE DEVICE ORIGIN [DEVICE ORIGIN]...	at one moment
  *	thintest DATABASE destroy|deactivate|device POOL DEVICE
@@ -42,6 +43,7 @@
 #include "provider/provider.h"
 #include "provider/thin/kernel.h"
 #include "provider/thin/rows.h"
+#include "provider/thin/stop.h"
 #include "sys/dm.h"
 #include "sys/module.h"
 
@@ -386,6 +388,13 @@ static void crowd(const struct bvol_pool *pool, uint32_t n)
 		must(thin_create(&ref, THIN_DEV_ID_MAX - i, &err));
 }
 
+static void pool_stop(const struct bvol_pool *pool)
+{
+	struct thin_ref ref = thin_ref(pool);
+
+	must(thin_stop(&ref, &err));
+}
+
 static void await(const char *path)
 {
 	FILE *file = fopen(path, "w");
@@ -427,6 +436,8 @@ static void run(const char *verb, char **args, int n)
 		show_differences(pool);
 	} else if (!strcmp(verb, "device") && n == 2) {
 		device(args);
+	} else if (!strcmp(verb, "pool-stop")) {
+		pool_stop(pool);
 	} else if (!strcmp(verb, "crowd") && n == 2) {
 		crowd(pool, (uint32_t)atoi(args[1]));
 	} else {

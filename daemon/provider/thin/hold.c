@@ -110,3 +110,13 @@ int thin_let_go(const struct thin_ref *pool, struct meta *meta, struct err *e)
 	leave(&pool->id);
 	return code;
 }
+
+int thin_hold_off(const struct thin_ref *pool, struct err *e)
+{
+	return enter(&pool->id, e);
+}
+
+void thin_hold_on(const struct thin_ref *pool)
+{
+	leave(&pool->id);
+}

@@ -15,6 +15,12 @@ int thin_hold(const struct thin_ref *pool, struct meta **ret, struct err *e);
 /* The same; *cancel ends what the reader does. */
 int thin_hold_until(const struct thin_ref *pool, const atomic_bool *cancel, struct meta **ret,
 		    struct err *e);
+/*
+ * Wait for whoever holds them, and let nobody else until thin_hold_on(): the pool is
+ * taken down in between.
+ */
+int thin_hold_off(const struct thin_ref *pool, struct err *e);
+void thin_hold_on(const struct thin_ref *pool);
 /* Closes the reader too. */
 int thin_let_go(const struct thin_ref *pool, struct meta *meta, struct err *e);
 

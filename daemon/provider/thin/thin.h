@@ -15,6 +15,7 @@
  *	mapped.c	what a device maps			drain.c	   end what waits for space
  *	audit.c		is the metadata sound?			finding.c  what a check has found
  *	extend.c	more space, and the spares of it	members.c  which devices are the pool's
+ *	stop.c		take a running pool down
  *
  * Every change of the pool's metadata moves its transaction id on by one or
  * more, in this order: the database learns what is planned and the id that the
