@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "manager.h"
+#include "model/state.h"
 #include "util/log.h"
 
 #define DEADLINE_USEC	(10 * 1000 * 1000)
@@ -172,6 +173,7 @@ static void pool_up(struct batch *b)
 	struct manager *m = b->manager;
 
 	engine_open(&m->service.engine, &b->pool->id);
+	keep_changed(&m->service);
 	batch_free(b);
 	if (--m->opening)
 		return;
@@ -364,8 +366,7 @@ static int pool_start(void *obj, void *data)
 	m->opening++;
 	if (!b->provider)
 		pool_up(b);
-	else if (b->pool->status == BVOL_POOL_STATUS_CREATING ||
-		 b->pool->status == BVOL_POOL_STATUS_DELETING)
+	else if (state_transitional(&state_pool, b->pool->status))
 		exports_done(b);
 	else
 		batch_run(b, "opening the pool", plan_pool, pool_done);

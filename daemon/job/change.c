@@ -81,6 +81,8 @@ int change_commit(struct change *c, struct err *e)
 	/* Sending may lead to another change: that one starts with an empty list. */
 	c->pending = NULL;
 	c->n_pending = 0;
+	if (c->committed)
+		c->committed(c->data);
 	for (i = 0; i < n; i++) {
 		c->emit(events[i], c->data);
 		bvol_free(&bvol_type_event, events[i]);

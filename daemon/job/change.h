@@ -16,6 +16,7 @@ typedef void (*change_emit)(const struct bvol_event *event, void *data);
 struct change {
 	struct store *store;
 	change_emit emit;
+	void (*committed)(void *data);	/* something may have changed; may be NULL */
 	void *data;
 	struct bvol_event **pending;
 	size_t n_pending;

@@ -480,15 +480,34 @@ void engine_deinit(struct engine *engine)
 	engine->n_closed = 0;
 }
 
+/* One that comes from another node, or goes to one, has no other job. */
+static int check_pool(struct engine *engine, const struct bvol_uuid *pool_id, struct err *e)
+{
+	struct bvol_pool *pool;
+	uint32_t status;
+	int r;
+
+	if (engine_is_closed(engine, pool_id))
+		return err_set(e, -EBUSY, "the pool is still being brought up; see: bvolctl pool list");
+	r = store_get(engine->change->store, &bvol_type_pool, pool_id, (void **)&pool, e);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	status = pool->status;
+	bvol_free(&bvol_type_pool, pool);
+	if (status != BVOL_POOL_STATUS_EXPORTING && status != BVOL_POOL_STATUS_IMPORTING)
+		return 0;
+	return err_set(e, -EBUSY, "the pool is %s; see: bvolctl pool list",
+		       bvol_enum_name(&bvol_enum_pool_status, status));
+}
+
 int job_new(struct engine *engine, struct bvol_job *row, struct job **ret, struct err *e)
 {
 	struct job *job;
-	int r;
+	int r = check_pool(engine, &row->pool_id, e);
 
-	if (engine_is_closed(engine, &row->pool_id)) {
+	if (r < 0) {
 		bvol_free(&bvol_type_job, row);
-		return err_set(e, -EBUSY,
-			       "the pool is still being brought up; see: bvolctl pool list");
+		return r;
 	}
 	job = calloc(1, sizeof(*job));
 	if (!job) {

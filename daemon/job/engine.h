@@ -99,6 +99,8 @@ struct engine_hooks {
 	bool (*attached)(const struct bvol_uuid *volume_id, void *data);
 	/* Move what a failed job can't be placed on: another pool, -ENOSPC when there is none. */
 	int (*reschedule)(struct job *job, struct bvol_volume *volume, void *data, struct err *e);
+	/* Of volumes that nobody knows the project of. */
+	const char *project;
 	void *data;
 };
 
@@ -180,6 +182,6 @@ extern const struct job_flow flow_pool_create, flow_pool_delete, flow_pool_scrub
 	flow_volume_delete, flow_volume_extend, flow_volume_revert, flow_snapshot_create,
 	flow_snapshot_delete, flow_group_snapshot_create, flow_group_snapshot_delete,
 	flow_export_create, flow_export_delete, flow_pool_extend, flow_pool_spare, flow_pool_grow,
-	flow_pool_adjust, flow_pool_metadata;
+	flow_pool_adjust, flow_pool_metadata, flow_pool_export, flow_pool_import;
 
 #endif

@@ -10,6 +10,8 @@ const struct job_flow *const job_flows[] = {
 	&flow_pool_grow,
 	&flow_pool_adjust,
 	&flow_pool_metadata,
+	&flow_pool_export,
+	&flow_pool_import,
 	&flow_volume_create,
 	&flow_volume_delete,
 	&flow_volume_extend,

@@ -16,17 +16,25 @@
 /* A pool's health is looked at again whenever it is opened; while it is trusted, whenever it is read. */
 static const uint32_t pool_moves[] = {
 	[BVOL_POOL_STATUS_CREATING] = POOL(AVAILABLE) | POOL(ERROR) | POOL(DELETED),
-	[BVOL_POOL_STATUS_AVAILABLE] = POOL(READ_ONLY) | POOL(ERROR) | POOL(DELETING),
-	[BVOL_POOL_STATUS_READ_ONLY] = POOL(AVAILABLE) | POOL(ERROR) | POOL(DELETING),
-	[BVOL_POOL_STATUS_ERROR] = POOL(AVAILABLE) | POOL(READ_ONLY) | POOL(DELETING),
+	[BVOL_POOL_STATUS_AVAILABLE] =
+		POOL(READ_ONLY) | POOL(ERROR) | POOL(DELETING) | POOL(EXPORTING),
+	[BVOL_POOL_STATUS_READ_ONLY] =
+		POOL(AVAILABLE) | POOL(ERROR) | POOL(DELETING) | POOL(EXPORTING),
+	[BVOL_POOL_STATUS_ERROR] =
+		POOL(AVAILABLE) | POOL(READ_ONLY) | POOL(DELETING) | POOL(EXPORTING),
 	[BVOL_POOL_STATUS_DELETING] = POOL(DELETED) | POOL(ERROR),
 	[BVOL_POOL_STATUS_DELETED] = 0,
+	/* Back when it turns out to be busy. */
+	[BVOL_POOL_STATUS_EXPORTING] = POOL(EXPORTED) | POOL(AVAILABLE) | POOL(ERROR),
+	/* Error: its metadata are damaged, and it waits for a repair. */
+	[BVOL_POOL_STATUS_IMPORTING] = POOL(AVAILABLE) | POOL(ERROR) | POOL(DELETED),
+	[BVOL_POOL_STATUS_EXPORTED] = 0,
 };
 
 const struct state_machine state_pool = {
 	.names = &bvol_enum_pool_status,
 	.moves = pool_moves, .n = sizeof(pool_moves) / sizeof(pool_moves[0]),
-	.transitional = POOL(CREATING) | POOL(DELETING),
+	.transitional = POOL(CREATING) | POOL(DELETING) | POOL(EXPORTING) | POOL(IMPORTING),
 };
 
 #define VOLUME(state) BIT(BVOL_VOLUME_STATUS_##state)

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "bvol.h"
+#include "store/records.h"
 #include "store/store.h"
 #include "util/action.h"
 
@@ -103,6 +104,47 @@ struct provider_drain {
 	bool drained;	/* filled in by act: the device fails everything, until activate */
 };
 
+/*
+ * The copy of the database's rows that a pool carries (records, see store/records.h);
+ * at: when it was written.
+ */
+struct provider_kept {
+	struct action action;
+	uint64_t at;
+	struct records rows;
+};
+
+/* A device of the provider's tables: of a volume, a snapshot, or something that has ended. */
+struct provider_device {
+	struct bvol_uuid id;
+	uint32_t number;	/* in its pool, for people */
+	uint64_t size;		/* bytes */
+};
+
+/*
+ * A pool that is on disks, and not in the database. Filled in by an action that reads
+ * alone. missing: devices that the copy has and the pool has not; extra: the other way
+ * round, whose ids are the caller's to fill in, with sizes as far as something is written.
+ */
+struct provider_found {
+	struct action action;
+	struct bvol_uuid pool_id;
+	uint32_t chunk_size;
+	char **devices, **spares;	/* paths, NULL at the end */
+	bool clean;		/* its last owner has given it away, and the copy is of that moment */
+	bool kept;		/* it carries a copy */
+	bool older;		/* a newer copy than this one was cut off or is damaged */
+	uint64_t kept_at;
+	char kept_by[64];	/* the node that wrote it */
+	struct records rows;
+	size_t n_missing, n_extra;
+	struct bvol_uuid *missing;
+	struct provider_device *extra;
+	char damage[BVOL_SENTENCE_MAX + 1];	/* why it can't be started, "" for it can */
+};
+
+typedef int (*provider_each)(const struct provider_device *device, void *data);
+
 struct provider_check;
 
 struct provider_ops {
@@ -150,6 +192,43 @@ struct provider_ops {
 	 */
 	int (*pool_adjust)(struct store *store, const struct bvol_pool *pool, bool metadata,
 			   struct action **ret, struct err *e);
+
+	/*
+	 * Moving a pool. rows: append what the provider's tables have of it to a copy of
+	 * the database's rows. keep: write this copy, which is taken over, onto the pool,
+	 * of this node, if it has another one; kept: read what it carries, nothing
+	 * where there is none, and with force where it is damaged. Both leave everything else
+	 * alone, so that they need not be in the pool's lane.
+	 */
+	int (*pool_rows)(struct store *store, const struct bvol_uuid *pool_id, struct records *rows,
+			 struct err *e);
+	int (*pool_keep)(const struct bvol_pool *pool, struct records *rows,
+			 struct provider_kept **ret, struct err *e);
+	int (*pool_kept)(const struct bvol_pool *pool, bool force, struct provider_kept **ret,
+			 struct err *e);
+	/*
+	 * stop: take it down; -EBUSY: something is open, it runs as before. give: the pool,
+	 * which is down, belongs to no node from now on and carries this copy (taken over;
+	 * NULL: what it has); nothing is written when it is not this node's any more.
+	 * forget: it need not be there either. drop: remove the provider's rows.
+	 */
+	int (*pool_stop)(const struct bvol_pool *pool, struct action **ret, struct err *e);
+	int (*pool_give)(const struct bvol_pool *pool, struct records *rows, bool forget,
+			 struct action **ret, struct err *e);
+	int (*pool_drop)(struct store *store, const struct bvol_uuid *pool_id, struct err *e);
+	/*
+	 * find: what the pool is that this device belongs to. -EBUSY: it belongs to another
+	 * node, unless force; -EEXIST: the database has it already. adopt: put what was found
+	 * into the provider's tables. take: make this node the owner.
+	 */
+	int (*pool_find)(struct store *store, const char *device, bool force,
+			 struct provider_found **ret, struct err *e);
+	int (*pool_adopt)(struct store *store, const struct provider_found *found, struct err *e);
+	int (*pool_take)(const struct bvol_pool *pool, bool force, struct action **ret,
+			 struct err *e);
+	/* All devices of the pool that are there, or are to be wiped, by their numbers. */
+	int (*pool_devices)(struct store *store, const struct bvol_uuid *pool_id, provider_each each,
+			    void *data, struct err *e);
 
 	/*
 	 * Devices. create: origin NULL for an empty one, else a device of the

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "model/state.h"
 #include "service/service.h"
 
 /* A check in a worker: its call is answered when it is done, however long it takes. */
@@ -44,8 +45,7 @@ int verb_pool_check(struct call *call)
 	if (r < 0)
 		return r;
 	provider = provider_find(pool->provider);
-	if (!provider || pool->status == BVOL_POOL_STATUS_CREATING ||
-	    pool->status == BVOL_POOL_STATUS_DELETING ||
+	if (!provider || state_transitional(&state_pool, pool->status) ||
 	    engine_is_closed(&call->service->engine, &pool->id))
 		return err_set(&call->err, -EBUSY, "pool %s is being brought up or taken away; wait for it",
 			       pool->name);

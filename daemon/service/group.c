@@ -95,7 +95,9 @@ static int check_join(struct call *call, const struct bvol_group *group,
 			       volume->name);
 	if (volume->status == BVOL_VOLUME_STATUS_DELETING)
 		return err_set(&call->err, -EBUSY, "volume %s is being deleted", volume->name);
-	r = group_admits(call, group, volume->project, &first);
+	r = pool_stays(call, &volume->pool_id);
+	if (!r)
+		r = group_admits(call, group, volume->project, &first);
 	if (!r && first && memcmp(&first->pool_id, &volume->pool_id, sizeof(first->pool_id)))
 		r = err_set(&call->err, -EXDEV,
 			    "volume %s lies in another pool than the volumes of group %s",
@@ -125,12 +127,15 @@ static int join(struct call *call, const struct bvol_group *group, struct bvol_v
 
 static int leave(struct call *call, const struct bvol_group *group, struct bvol_volume *volume)
 {
+	int r;
+
 	if (!bvol_has(volume, BVOL_A_VOLUME_GROUP_ID) ||
 	    memcmp(&volume->group_id, &group->id, sizeof(group->id)))
 		return err_set(&call->err, -ENOENT, "volume %s is no member of group %s",
 			       volume->name, group->name);
 	volume->has &= ~BVOL_BIT(BVOL_A_VOLUME_GROUP_ID);
-	return write_member(call, volume);
+	r = pool_stays(call, &volume->pool_id);
+	return r < 0 ? r : write_member(call, volume);
 }
 
 /* In a transaction: what move does, to each volume of the request. */

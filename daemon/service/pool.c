@@ -8,14 +8,16 @@
 
 static int decorate(struct service *service, void *obj)
 {
-	return usage_fill(service, obj);
+	int r = usage_fill(service, obj);
+
+	return r < 0 ? r : keep_fill(service, obj);
 }
 
 static const struct listing pools = { &bvol_type_pool, BVOL_A_RESPONSE_POOL, decorate };
 
 static int answer(struct call *call, struct bvol_pool *pool)
 {
-	int r = usage_fill(call->service, pool);
+	int r = decorate(call->service, pool);
 
 	return r < 0 ? r : call_add(call, BVOL_A_RESPONSE_POOL, &bvol_type_pool, pool);
 }

@@ -110,15 +110,20 @@ static void emit(const struct bvol_event *event, void *data)
 	if (event->kind == BVOL_EVENT_KIND_POOL_EXTENDED)
 		space_look(service);
 	/* What is gone has made room. */
-	if (event->status && !strcmp(event->status, "deleted"))
+	if (event->status && (!strcmp(event->status, "deleted") || !strcmp(event->status, "exported")))
 		usage_forget(service);
 	service->wire.emit(event, service->wire.wire);
+}
+
+static void committed(void *data)
+{
+	keep_changed(data);
 }
 
 int service_init(struct service *service, struct err *e)
 {
 	service->change = (struct change) {
-		.store = service->store, .emit = emit, .data = service,
+		.store = service->store, .emit = emit, .committed = committed, .data = service,
 	};
 	service->engine = (struct engine) {
 		.change = &service->change,
@@ -129,10 +134,11 @@ int service_init(struct service *service, struct err *e)
 			.withdraw = withdraw,
 			.attached = service_attached,
 			.reschedule = reschedule,
+			.project = service->config->project,
 			.data = service,
 		},
 	};
-	return usage_init(service) < 0 ? -ENOMEM : space_init(service);
+	return usage_init(service) < 0 || keep_init(service) < 0 ? -ENOMEM : space_init(service);
 }
 
 void service_deinit(struct service *service)
@@ -141,6 +147,7 @@ void service_deinit(struct service *service)
 	free(service->attached);
 	service->attached = NULL;
 	space_deinit(service);
+	keep_deinit(service);
 	usage_deinit(service);
 	engine_deinit(&service->engine);
 }

@@ -15,6 +15,7 @@
 struct service;
 struct usage;
 struct space;
+struct keep;
 
 /* What the service needs of the wire, which lies above it. */
 struct service_wire {
@@ -41,6 +42,8 @@ struct service {
 	struct engine engine;
 	struct usage *usage;
 	struct space *space;
+	struct keep *keep;
+	bool importing;			/* a worker looks for a pool to import */
 	struct bvol_uuid *attached;	/* sorted ids of volumes with a session */
 	size_t n_attached;
 	struct source *attach_timer;
@@ -163,6 +166,15 @@ int space_fill(struct service *service, struct bvol_pool *pool, const struct pro
 void space_look(struct service *service);
 
 /*
+ * The copy of the database's rows that each pool carries, see keep.c. changed: look
+ * soon whether it is current. fill: how it is, put into the pool's object.
+ */
+int keep_init(struct service *service);
+void keep_deinit(struct service *service);
+void keep_changed(struct service *service);
+int keep_fill(struct service *service, struct bvol_pool *pool);
+
+/*
  * Read what a device maps, then call then, whose result ends the call; with NULL
  * where that can't be had now. Returns as a verb does.
  */
@@ -187,6 +199,8 @@ int verb_pool_extend(struct call *call);
 int verb_pool_delete(struct call *call);
 int verb_pool_scrub(struct call *call);
 int verb_pool_check(struct call *call);
+int verb_pool_export(struct call *call);
+int verb_pool_import(struct call *call);
 int verb_pool_set(struct call *call);
 int verb_volume_create(struct call *call);
 int verb_volume_list(struct call *call);
@@ -243,6 +257,9 @@ static inline void type_freep(struct bvol_volume_type **o)
 }
 
 #define _cleanup_type_ _cleanup_(type_freep) struct bvol_volume_type *
+
+/* Is the pool here and not on its way to another node? For what needs no job. */
+int pool_stays(struct call *call, const struct bvol_uuid *pool_id);
 
 /* The type of a volume; *ret NULL when it has none. */
 int volume_type(struct service *service, const struct bvol_volume *volume,

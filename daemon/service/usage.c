@@ -144,8 +144,8 @@ static int pool_start(void *obj, void *data)
 	struct pool_usage *p = pool_find(service, &pool->id);
 	struct err e = { 0 };
 
-	if (pool->status == BVOL_POOL_STATUS_CREATING || pool->status == BVOL_POOL_STATUS_DELETING ||
-	    pool->status == BVOL_POOL_STATUS_ERROR || !provider)
+	if ((pool->status != BVOL_POOL_STATUS_AVAILABLE && pool->status != BVOL_POOL_STATUS_READ_ONLY) ||
+	    !provider)
 		return 0;
 	if (!p)
 		return -ENOMEM;

@@ -21,6 +21,9 @@ const struct verb service_verbs[] = {
 	{ BVOL_VERB_POOL_DELETE, "pool delete", ARG(REF), 0, ANY_AGE, verb_pool_delete },
 	{ BVOL_VERB_POOL_SCRUB, "pool scrub", ARG(REF), WIPE, ANY_AGE, verb_pool_scrub },
 	{ BVOL_VERB_POOL_CHECK, "pool check", ARG(REF), 0, ANY_AGE, verb_pool_check },
+	{ BVOL_VERB_POOL_EXPORT, "pool export", ARG(REF), ARG(FORCE), ANY_AGE, verb_pool_export },
+	{ BVOL_VERB_POOL_IMPORT, "pool import", ARG(REF), ARG(NAME) | ARG(FORCE), ANY_AGE,
+	  verb_pool_import },
 
 	{ BVOL_VERB_VOLUME_CREATE, "volume create", ARG(NAME),
 	  ARG(SIZE) | ARG(POOL) | ARG(SNAPSHOT) | ARG(VOLUME) | ARG(PROJECT) | ARG(GROUP) |

@@ -13,11 +13,14 @@ struct expected {
 
 static const struct expected pool[] = {
 	{ "creating", "available error deleted ", true },
-	{ "available", "read-only error deleting ", false },
-	{ "read-only", "available error deleting ", false },
-	{ "error", "available read-only deleting ", false },
+	{ "available", "read-only error deleting exporting ", false },
+	{ "read-only", "available error deleting exporting ", false },
+	{ "error", "available read-only deleting exporting ", false },
 	{ "deleting", "deleted error ", true },
 	{ "deleted", "", false },
+	{ "exporting", "available error exported ", true },
+	{ "importing", "available error deleted ", true },
+	{ "exported", "", false },
 	{},
 };
 
@@ -111,7 +114,7 @@ static void ways_out(void **state)
 		for (uint32_t s = 0; s < m->names->n; s++) {
 			const char *name = m->names->values[s];
 			bool last = !strcmp(name, "deleted") || !strcmp(name, "done") ||
-				    !strcmp(name, "failed");
+				    !strcmp(name, "failed") || !strcmp(name, "exported");
 
 			assert_int_equal(last, !m->moves[s]);
 			assert_false(state_may(m, s, s));

@@ -51,10 +51,11 @@ static const struct bvol_type type_thin_pool = {
 /* In an order that fulfils all references, with the fields that are live or kept elsewhere. */
 static const struct {
 	const struct bvol_type *type;
-	const char *not_stored[12];
+	const char *not_stored[16];
 } tables[] = {
 	{ &bvol_type_pool, { "data_total", "data_used", "metadata_total", "metadata_used",
-			     "provisioned", "transaction_id", "promised", "fill_rate", "full_in", "full" } },
+			     "provisioned", "transaction_id", "promised", "fill_rate", "full_in", "full",
+			     "copied_at", "copy" } },
 	{ &bvol_type_group, { "pool", "volumes" } },
 	{ &bvol_type_volume_type, {} },
 	{ &bvol_type_volume, { "pool", "device", "type", "mapped", "exclusive",

@@ -134,7 +134,7 @@ state() {
 		"type list" "group list" "group snapshot-list"; do
 		# shellcheck disable=SC2086 # words
 		bvolctl $list --json || return
-	done | grep -vE '"((data|metadata)_used|fill_rate|full_in)":' # an initiator's writes go on meanwhile
+	done | grep -vE '"((data|metadata)_used|fill_rate|full_in|cop(y|ied_at))":' # an initiator's writes go on meanwhile
 	dmsetup table
 	printf '%s\n' /sys/kernel/config/target/**
 }

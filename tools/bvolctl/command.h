@@ -90,6 +90,7 @@ struct command {
 	const char *(*check)(const struct context *ctx);
 	enum bvol_verb call;
 	enum bvol_verb list;	/* by which a changed object is read again, 0: it is gone */
+	const char *gone;	/* its last status then, NULL: deleted */
 	bool secrets;		/* show them then */
 	bool usage;		/* show what it maps */
 	const struct bvol_type *type;	/* of the objects it prints */

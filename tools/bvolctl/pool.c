@@ -55,6 +55,19 @@ static const struct param ref_params[] = {
 	{ 0 },
 };
 
+static const struct param export_params[] = {
+	ARG("POOL", REF),
+	FLAG("--force", FORCE),
+	{ 0 },
+};
+
+static const struct param import_params[] = {
+	ARG("DEVICE", REF),
+	OPTION("--name", "NAME", NAME),
+	FLAG("--force", FORCE),
+	{ 0 },
+};
+
 static const struct param scrub_params[] = {
 	ARG("POOL", REF),
 	WIPE_OPTIONS,
@@ -108,6 +121,18 @@ const struct command pool_commands[] = {
 		.help = "read all of a pool's metadata and tell what is wrong with it",
 		.call = BVOL_VERB_POOL_CHECK, .type = &bvol_type_difference, .run = run_check,
 		.columns = "status object message",
+	},
+	{
+		.noun = "pool", .verb = "export", .params = export_params,
+		.help = "hand a pool over: take it down and leave all about it on its devices",
+		.call = BVOL_VERB_POOL_EXPORT, .gone = "exported",
+		.type = &bvol_type_pool, .run = run_change,
+	},
+	{
+		.noun = "pool", .verb = "import", .params = import_params,
+		.help = "take a pool that is on devices, with all that lies in it",
+		.call = BVOL_VERB_POOL_IMPORT, .list = BVOL_VERB_POOL_LIST,
+		.type = &bvol_type_pool, .run = run_change,
 	},
 	{ 0 },
 };

@@ -146,12 +146,13 @@ static int print_again(struct context *ctx, struct bvol_uuid *id)
 }
 
 /* Of a deleted object nothing can be read again. */
-static void set_deleted(const struct bvol_type *type, void *obj)
+static void set_gone(const struct command *command, void *obj)
 {
-	const struct bvol_field *status = bvol_field(type, "status");
+	const struct bvol_field *status = bvol_field(command->type, "status");
 
 	if (status && status->kind == BVOL_ENUM)
-		bvol_enum_parse(status->values, "deleted", (void *)((char *)obj + status->offset));
+		bvol_enum_parse(status->values, command->gone ? command->gone : "deleted",
+				(void *)((char *)obj + status->offset));
 }
 
 static int finish(struct context *ctx, struct bvol_events *events, struct bvol_response *response)
@@ -166,7 +167,7 @@ static int finish(struct context *ctx, struct bvol_events *events, struct bvol_r
 		return EXIT_FAILED;
 	if (ctx->command->list)
 		return print_again(ctx, (void *)((char *)obj + bvol_field(type, "id")->offset));
-	set_deleted(type, obj);
+	set_gone(ctx->command, obj);
 	return print_answer(ctx, response, NULL);
 }
 

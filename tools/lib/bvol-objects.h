@@ -160,6 +160,8 @@ struct bvol_pool {
 	uint64_t full_in;	/* Seconds until the data space is full at this rate; absent while it does not fill. */
 	char *full;	/* What becomes of a write that finds no space: waits, for a minute at most, or fails. */
 	uint64_t wipe_rate;	/* Bytes a second that all wipes of the pool share; 0: no limit. */
+	uint64_t copied_at;	/* When the copy of the database's rows that the pool carries was written last; absent while it is not known. */
+	char *copy;	/* current, behind, or why that copy could not be written. */
 };
 
 /* A block device of a project. */
@@ -408,7 +410,7 @@ struct bvol_repository_report {
 /* Arguments of a call. Each verb takes the ones that its page names and refuses the others. */
 struct bvol_request {
 	uint64_t has;	/* bit BVOL_A_… of every field that is set */
-	char *ref;	/* Name or UUID of the object itself. */
+	char *ref;	/* Name or UUID of the object itself; to import a pool the path of one of its devices. */
 	char *name;	/* Name of the object to create. */
 	uint64_t size;	/* In bytes. */
 	char *pool;	/* Name or UUID. */

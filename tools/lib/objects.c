@@ -51,7 +51,7 @@ const struct bvol_enum bvol_enum_fabric = {
 };
 
 const struct bvol_enum bvol_enum_pool_status = {
-	"pool-status", 6,
+	"pool-status", 9,
 	(const char *const[]) {
 		"creating",
 		"available",
@@ -59,6 +59,9 @@ const struct bvol_enum bvol_enum_pool_status = {
 		"error",
 		"deleting",
 		"deleted",
+		"exporting",
+		"importing",
+		"exported",
 	},
 };
 
@@ -171,7 +174,7 @@ const struct bvol_enum bvol_enum_wiped = {
 };
 
 const struct bvol_enum bvol_enum_verb = {
-	"verb", 44,
+	"verb", 46,
 	(const char *const[]) {
 		"none",
 		"info",
@@ -217,6 +220,8 @@ const struct bvol_enum bvol_enum_verb = {
 		"job-set",
 		"wipe-list",
 		"wipe-check",
+		"pool-export",
+		"pool-import",
 	},
 };
 
@@ -454,10 +459,14 @@ static const struct bvol_field pool_fields[] = {
 	  .kind = BVOL_STRING, .offset = offsetof(struct bvol_pool, full) },
 	{ .name = "wipe_rate", .attr = BVOL_A_POOL_WIPE_RATE,
 	  .kind = BVOL_U64, .offset = offsetof(struct bvol_pool, wipe_rate) },
+	{ .name = "copied_at", .attr = BVOL_A_POOL_COPIED_AT,
+	  .kind = BVOL_TIME, .offset = offsetof(struct bvol_pool, copied_at) },
+	{ .name = "copy", .attr = BVOL_A_POOL_COPY,
+	  .kind = BVOL_STRING, .offset = offsetof(struct bvol_pool, copy) },
 };
 
 const struct bvol_type bvol_type_pool = {
-	"pool", sizeof(struct bvol_pool), pool_fields, 30,
+	"pool", sizeof(struct bvol_pool), pool_fields, 32,
 };
 
 static const struct bvol_field volume_fields[] = {

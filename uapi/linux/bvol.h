@@ -90,7 +90,7 @@ enum bvol_fabric {
 };
 
 /**
- * enum bvol_pool_status - Ordered by health.
+ * enum bvol_pool_status - Ordered by health, as far as error.
  */
 enum bvol_pool_status {
 	BVOL_POOL_STATUS_CREATING,
@@ -99,6 +99,9 @@ enum bvol_pool_status {
 	BVOL_POOL_STATUS_ERROR,
 	BVOL_POOL_STATUS_DELETING,
 	BVOL_POOL_STATUS_DELETED,
+	BVOL_POOL_STATUS_EXPORTING,
+	BVOL_POOL_STATUS_IMPORTING,
+	BVOL_POOL_STATUS_EXPORTED,
 };
 
 /**
@@ -264,6 +267,8 @@ enum bvol_verb {
 	BVOL_VERB_JOB_SET,
 	BVOL_VERB_WIPE_LIST,
 	BVOL_VERB_WIPE_CHECK,
+	BVOL_VERB_POOL_EXPORT,
+	BVOL_VERB_POOL_IMPORT,
 };
 
 enum {
@@ -401,6 +406,8 @@ enum {
 	BVOL_A_POOL_FULL_IN,
 	BVOL_A_POOL_FULL,
 	BVOL_A_POOL_WIPE_RATE,
+	BVOL_A_POOL_COPIED_AT,
+	BVOL_A_POOL_COPY,
 
 	__BVOL_A_POOL_MAX
 };

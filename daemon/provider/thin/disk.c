@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "provider/thin/disk.h"
+#include "provider/thin/members.h"
 #include "provider/thin/thin.h"
 #include "sys/blkid.h"
 #include "util/cleanup.h"
@@ -199,6 +200,24 @@ int disk_find(const struct bvol_uuid *pool_id, uint32_t index, struct disk *ret,
 			       ret->path, found.path);
 		disk_close(&found);
 		disk_close(ret);
+	}
+	if (dir)
+		closedir(dir);
+	return code;
+}
+
+int disk_find_spares(const struct bvol_uuid *pool_id, char ***paths, struct err *e)
+{
+	DIR *dir = opendir("/sys/class/block");
+	struct dirent *entry;
+	struct disk found;
+	int code = 0;
+
+	while (dir && !code && (entry = readdir(dir))) {
+		if (entry->d_name[0] == '.' || !is_wanted(entry->d_name, pool_id, DISK_SPARE, &found))
+			continue;
+		code = paths_append(paths, strdup(found.path), e);
+		disk_close(&found);
 	}
 	if (dir)
 		closedir(dir);

@@ -44,6 +44,9 @@ void disk_close(struct disk *disk);
 #define DISK_SPARE UINT32_MAX
 int disk_find(const struct bvol_uuid *pool_id, uint32_t index, struct disk *ret, struct err *e);
 
+/* Paths of all spares of the pool that are there, appended to *paths (see members.h). */
+int disk_find_spares(const struct bvol_uuid *pool_id, char ***paths, struct err *e);
+
 /* Room for n that are not open yet; NULL with a sentence (-ENOMEM). */
 struct disks *disks_new(size_t n, struct err *e);
 /* All devices of the list, which ends with NULL; -EINVAL when two are the same. */

@@ -1,56 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "provider/thin/hold.h"
-
-/* The pools whose metadata are held now. */
-static struct holder {
-	struct holder *next;
-	struct bvol_uuid pool;
-} *holders;
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t left = PTHREAD_COND_INITIALIZER;
-
-static struct holder **find(const struct bvol_uuid *pool)
-{
-	struct holder **link = &holders;
-
-	while (*link && memcmp(&(*link)->pool, pool, sizeof(*pool)))
-		link = &(*link)->next;
-	return link;
-}
-
-static int enter(const struct bvol_uuid *pool, struct err *e)
-{
-	struct holder *self = malloc(sizeof(*self));
-
-	if (!self)
-		return err_set(e, -ENOMEM, "out of memory");
-	pthread_mutex_lock(&lock);
-	while (*find(pool))
-		pthread_cond_wait(&left, &lock);
-	*self = (struct holder) { holders, *pool };
-	holders = self;
-	pthread_mutex_unlock(&lock);
-	return 0;
-}
-
-static void leave(const struct bvol_uuid *pool)
-{
-	struct holder **link, *self;
-
-	pthread_mutex_lock(&lock);
-	link = find(pool);
-	self = *link;
-	*link = self->next;
-	pthread_cond_broadcast(&left);
-	pthread_mutex_unlock(&lock);
-	free(self);
-}
+#include "provider/thin/turn.h"
 
 /* Within this process we are the one holder, so what is held already is a crash's. */
 static int reserve(const struct thin_ref *pool, struct err *e)
@@ -81,7 +36,7 @@ static int open_held(const struct thin_ref *pool, const atomic_bool *cancel, str
 int thin_hold_until(const struct thin_ref *pool, const atomic_bool *cancel, struct meta **ret,
 		    struct err *e)
 {
-	int code = enter(&pool->id, e);
+	int code = turn_take(TURN_METADATA, &pool->id, e);
 
 	if (code)
 		return code;
@@ -92,7 +47,7 @@ int thin_hold_until(const struct thin_ref *pool, const atomic_bool *cancel, stru
 			thin_release(pool, NULL);
 	}
 	if (code)
-		leave(&pool->id);
+		turn_end(TURN_METADATA, &pool->id);
 	return code;
 }
 
@@ -107,16 +62,16 @@ int thin_let_go(const struct thin_ref *pool, struct meta *meta, struct err *e)
 
 	meta_close(meta);
 	code = thin_release(pool, e);
-	leave(&pool->id);
+	turn_end(TURN_METADATA, &pool->id);
 	return code;
 }
 
 int thin_hold_off(const struct thin_ref *pool, struct err *e)
 {
-	return enter(&pool->id, e);
+	return turn_take(TURN_METADATA, &pool->id, e);
 }
 
 void thin_hold_on(const struct thin_ref *pool)
 {
-	leave(&pool->id);
+	turn_end(TURN_METADATA, &pool->id);
 }

@@ -5,6 +5,7 @@
 #include "provider/thin/assemble.h"
 #include "provider/thin/members.h"
 #include "provider/thin/thin.h"
+#include "provider/thin/turn.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 #include "util/str.h"
@@ -213,8 +214,12 @@ static int pool_destroy_act(struct action *action, struct err *e)
 	int code = thin_dismantle(&a->pool, e);
 	size_t n = paths_count(a->paths);
 
+	/* A copy of the rows that is late must not hit what the disk becomes next. */
+	if (code || (code = turn_take(TURN_ROWS, &a->pool.id, e)))
+		return code;
 	while (!code && n-- > 0)
 		code = release(a, a->paths[n], e);
+	turn_end(TURN_ROWS, &a->pool.id);
 	return code;
 }
 

@@ -114,11 +114,7 @@ static int wake_devices(const struct thin_ref *pool, struct err *e)
 	return dm_list(THIN_DM_PREFIX, wake_one, &wake, e);
 }
 
-/*
- * Device-mapper lets several of its devices share a disk, so ask whether anyone
- * has it before the pool is started; a running pool has it itself.
- */
-static int check_unused(const struct thin_ref *pool, const struct disks *disks, struct err *e)
+int thin_check_unused(const struct thin_ref *pool, const struct disks *disks, struct err *e)
 {
 	char name[THIN_NAME_MAX];
 	struct dm_info_plain info;
@@ -160,7 +156,7 @@ static int assemble(struct open_action *a, struct err *e)
 	if (code)
 		return code;
 	code = take_untold(&a->pool, &disks->disk[0], e);
-	if (!code && !(code = check_unused(&a->pool, disks, e)) &&
+	if (!code && !(code = thin_check_unused(&a->pool, disks, e)) &&
 	    !(code = thin_audit_before(&a->pool, disks, &wanted, e)))
 		code = thin_assemble(&a->pool, disks, &a->tune, e);
 	disks_close(disks);

@@ -15,7 +15,9 @@
  *	mapped.c	what a device maps			drain.c	   end what waits for space
  *	audit.c		is the metadata sound?			finding.c  what a check has found
  *	extend.c	more space, and the spares of it	members.c  which devices are the pool's
- *	stop.c		take a running pool down
+ *	stop.c		take a running pool down		move.c	   give and take one, its copy of the rows
+ *	find.c		what is on disks			adopt.c	   and how it becomes the database's
+ *	kept.c		where the copy lies			turn.c	   one thread at a time
  *
  * Every change of the pool's metadata moves its transaction id on by one or
  * more, in this order: the database learns what is planned and the id that the
@@ -74,6 +76,24 @@ int thin_plan_check(struct store *store, const struct bvol_pool *pool,
 int thin_plan_audit(struct store *store, const struct bvol_pool *pool, struct provider_check **ret,
 		    struct err *e);
 
+int thin_pool_rows(struct store *store, const struct bvol_uuid *pool_id, struct records *rows,
+		   struct err *e);
+int thin_plan_pool_keep(const struct bvol_pool *pool, struct records *rows,
+			struct provider_kept **ret, struct err *e);
+int thin_plan_pool_kept(const struct bvol_pool *pool, bool force, struct provider_kept **ret,
+			struct err *e);
+int thin_plan_pool_stop(const struct bvol_pool *pool, struct action **ret, struct err *e);
+int thin_plan_pool_give(const struct bvol_pool *pool, struct records *rows, bool forget,
+			struct action **ret, struct err *e);
+int thin_pool_drop(struct store *store, const struct bvol_uuid *pool_id, struct err *e);
+int thin_plan_pool_find(struct store *store, const char *device, bool force,
+			struct provider_found **ret, struct err *e);
+int thin_pool_adopt(struct store *store, const struct provider_found *found, struct err *e);
+int thin_plan_pool_take(const struct bvol_pool *pool, bool force, struct action **ret,
+			struct err *e);
+int thin_pool_devices(struct store *store, const struct bvol_uuid *pool_id, provider_each each,
+		      void *data, struct err *e);
+
 /* Zeroed memory; NULL with a sentence (-ENOMEM). */
 void *thin_alloc(size_t size, struct err *e);
 
@@ -104,6 +124,12 @@ int thin_show(const struct thin_ref *pool, const struct bvol_uuid *id, uint32_t 
 	      struct err *e);
 /* From now on chunks may be given back to the pool with what they hold. */
 int thin_unscrubbed(struct store *store, const struct thin_ref *pool, struct err *e);
+/*
+ * Device-mapper lets several of its devices share a disk, so ask whether anyone has
+ * one of these before a pool that is down is touched; a running pool has them itself.
+ */
+struct disks;
+int thin_check_unused(const struct thin_ref *pool, const struct disks *disks, struct err *e);
 /* 0 when size is one that a device can have. */
 int thin_check_size(uint64_t size, struct err *e);
 
