@@ -25,15 +25,21 @@ struct latecomers {
 	struct source *source, *timer;
 };
 
-/* A volume's block device is no pool's disk. */
-static bool is_volume(const char *name)
+/*
+ * A volume's block device is no pool's disk. What has gone again is none either: each
+ * try makes devices for its look at the pool, which must not lead to the next try.
+ */
+static bool is_disk(const char *name)
 {
 	_cleanup_fclose_ FILE *file = NULL;
 	char path[300], text[8] = "";
 
+	snprintf(path, sizeof(path), "/sys/class/block/%s", name);
+	if (access(path, F_OK))
+		return false;
 	snprintf(path, sizeof(path), "/sys/block/%s/dm/uuid", name);
 	file = fopen(path, "re");
-	return file && fgets(text, sizeof(text), file) && !strncmp(text, "BVOL-", 5);
+	return !file || !fgets(text, sizeof(text), file) || strncmp(text, "BVOL-", 5);
 }
 
 static bool is_failed(struct manager *m)
@@ -75,7 +81,7 @@ static int on_device(struct source *source, uint32_t events, void *data)
 
 		for (char *p = buf; p < buf + n; p += sizeof(*event) + event->len) {
 			event = (const struct inotify_event *)p;
-			wanted |= !event->len || !is_volume(event->name);
+			wanted |= !event->len || is_disk(event->name);
 		}
 	}
 	if (!wanted || m->latecomers->timer)
