@@ -353,12 +353,22 @@ static int pool_start(void *obj, void *data)
 {
 	struct manager *m = data;
 	struct batch *b = calloc(1, sizeof(*b));
+	struct err e = { 0 };
+	bool works;
+	int r;
 
 	if (!b)
 		return -ENOMEM;
 	b->manager = m;
 	b->pool = codec_copy(&bvol_type_pool, obj);
-	if (!b->pool || engine_close(&m->service.engine, &b->pool->id) < 0) {
+	/* A repair that was cut off goes on first, and asks for this when it has ended. */
+	r = b->pool ? engine_heal(&m->service.engine, &b->pool->id, &e) : -ENOMEM;
+	if (r) {
+		batch_free(b);
+		return r < 0 ? r : 0;
+	}
+	works = m->ready && b->pool->status == BVOL_POOL_STATUS_AVAILABLE;
+	if (engine_close(&m->service.engine, &b->pool->id, works) < 0) {
 		batch_free(b);
 		return -ENOMEM;
 	}
@@ -383,6 +393,22 @@ static int pool_again(void *obj, void *data)
 int manager_coldplug_again(struct manager *m, struct err *e)
 {
 	return store_select(m->service.store, &bvol_type_pool, NULL, NULL, 0, pool_again, m, e);
+}
+
+/* After a repair. */
+void manager_reopen(const struct bvol_uuid *pool_id, void *data)
+{
+	struct manager *m = data;
+	void *pool = NULL;
+	struct err e = { 0 };
+	int r = store_get(m->service.store, &bvol_type_pool, pool_id, &pool, &e);
+
+	if (!r) {
+		r = pool_start(pool, m);
+		bvol_free(&bvol_type_pool, pool);
+	}
+	if (r < 0)
+		log_err("can't bring a pool up: %s", e.code ? e.text : strerror(-r));
 }
 
 static int on_deadline(struct source *source, uint32_t events, void *data)

@@ -150,6 +150,8 @@ int manager_start(struct manager *m, struct err *e)
 	m->service.workers = m->workers;
 	m->service.config = m->config;
 	m->service.fabric_config = &m->fabric_config;
+	m->service.reopen = manager_reopen;
+	m->service.manager = m;
 	r = service_init(&m->service, e);
 	if (r < 0)
 		return err_set(e, r, "out of memory");

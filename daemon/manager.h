@@ -41,6 +41,9 @@ void latecomers_end(struct manager *m);
 /* Open all pools with the status error once more. */
 int manager_coldplug_again(struct manager *m, struct err *e);
 
+/* One pool, whatever its status is. */
+void manager_reopen(const struct bvol_uuid *pool_id, void *data);
+
 /* Ends in manager_ready(), soon or after a deadline when a pool hangs. */
 int manager_coldplug(struct manager *m, struct err *e);
 void manager_ready(struct manager *m);

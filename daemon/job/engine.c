@@ -235,6 +235,8 @@ static void job_act(struct job *job)
 static void job_go(struct job *job, int next)
 {
 	struct engine *engine = job->engine;
+	struct bvol_uuid pool_id = job->row->pool_id;
+	bool reopens = job->reopens;
 	struct job *heir;
 
 	if (next == NEXT_ACT) {
@@ -251,6 +253,8 @@ static void job_go(struct job *job, int next)
 		log_info("job %s %s", job->row->kind, job->err.code ? "failed" : "done");
 		job_free(job);
 		engine_forget(engine);
+		if (reopens && engine->hooks.reopen)
+			engine->hooks.reopen(&pool_id, engine->hooks.data);
 	}
 	if (heir)
 		job_run(heir);
@@ -442,7 +446,7 @@ static size_t closed_find(const struct engine *engine, const struct bvol_uuid *p
 {
 	size_t i = 0;
 
-	while (i < engine->n_closed && memcmp(&engine->closed[i], pool_id, sizeof(*pool_id)))
+	while (i < engine->n_closed && memcmp(&engine->closed[i].pool_id, pool_id, sizeof(*pool_id)))
 		i++;
 	return i;
 }
@@ -452,14 +456,21 @@ bool engine_is_closed(const struct engine *engine, const struct bvol_uuid *pool_
 	return closed_find(engine, pool_id) < engine->n_closed;
 }
 
-int engine_close(struct engine *engine, const struct bvol_uuid *pool_id)
+bool engine_is_unknown(const struct engine *engine, const struct bvol_uuid *pool_id)
+{
+	size_t i = closed_find(engine, pool_id);
+
+	return i < engine->n_closed && !engine->closed[i].works;
+}
+
+int engine_close(struct engine *engine, const struct bvol_uuid *pool_id, bool works)
 {
 	void *more = reallocarray(engine->closed, engine->n_closed + 1, sizeof(*engine->closed));
 
 	if (!more)
 		return -ENOMEM;
 	engine->closed = more;
-	engine->closed[engine->n_closed++] = *pool_id;
+	engine->closed[engine->n_closed++] = (struct closed) { *pool_id, works };
 	return 0;
 }
 
@@ -480,7 +491,7 @@ void engine_deinit(struct engine *engine)
 	engine->n_closed = 0;
 }
 
-/* One that comes from another node, or goes to one, has no other job. */
+/* One that comes from another node, goes to one, or is being repaired has no other job. */
 static int check_pool(struct engine *engine, const struct bvol_uuid *pool_id, struct err *e)
 {
 	struct bvol_pool *pool;
@@ -489,6 +500,8 @@ static int check_pool(struct engine *engine, const struct bvol_uuid *pool_id, st
 
 	if (engine_is_closed(engine, pool_id))
 		return err_set(e, -EBUSY, "the pool is still being brought up; see: bvolctl pool list");
+	if (engine_heals(engine, pool_id))
+		return err_set(e, -EBUSY, "the pool is being repaired; wait for that job");
 	r = store_get(engine->change->store, &bvol_type_pool, pool_id, (void **)&pool, e);
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
@@ -568,6 +581,26 @@ static const char *resume_at(const struct job_flow *flow, const char *step)
 	return step;
 }
 
+static bool is_at_work(const struct engine *engine, const struct bvol_uuid *pool_id, bool any)
+{
+	const struct job *job = engine->jobs;
+
+	while (job && (memcmp(&job->row->pool_id, pool_id, sizeof(*pool_id)) ||
+		       !(any || (job->flow && job->flow->heals))))
+		job = job->next_job;
+	return job;
+}
+
+bool engine_heals(const struct engine *engine, const struct bvol_uuid *pool_id)
+{
+	return is_at_work(engine, pool_id, false);
+}
+
+bool engine_has_job(const struct engine *engine, const struct bvol_uuid *pool_id)
+{
+	return is_at_work(engine, pool_id, true);
+}
+
 static int job_resume(void *obj, void *data)
 {
 	struct engine *engine = data;
@@ -595,6 +628,8 @@ static int job_resume(void *obj, void *data)
 			      resume_at(job->flow, row->step));
 	if (job_undoing(job))
 		err_set(&job->err, -EIO, "%s", row->error ? row->error : "interrupted");
+	/* Nobody has opened its pool since the start. */
+	job->reopens = job->flow->heals;
 	log_notice("job %s goes on at %s", row->kind, job->step->name);
 	job_start(job);
 	return 0;
@@ -611,6 +646,22 @@ bool engine_has(const struct engine *engine, const struct bvol_uuid *pool_id,
 				return true;
 	}
 	return false;
+}
+
+static int job_heal(void *obj, void *data)
+{
+	const struct job_flow *flow = flow_find(((struct bvol_job *)obj)->kind);
+
+	return flow && flow->heals ? job_resume(obj, data) : 0;
+}
+
+int engine_heal(struct engine *engine, const struct bvol_uuid *pool_id, struct err *e)
+{
+	struct store_match match[] = { { .attr = BVOL_A_JOB_POOL_ID, .id = pool_id }, { 0 } };
+	int r = store_select(engine->change->store, &bvol_type_job, match, NULL, 0, job_heal, engine,
+			     e);
+
+	return r < 0 ? r : engine_heals(engine, pool_id);
 }
 
 int engine_resume(struct engine *engine, const struct bvol_uuid *pool_id, struct err *e)

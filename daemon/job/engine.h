@@ -49,6 +49,7 @@ struct job {
 	int next;		/* what job_prepare() found to be next, 0: nothing was prepared */
 	bool begun;		/* the workflow's begin() went through */
 	uint32_t wipe;		/* enum bvol_wipe: how its last wipe was planned */
+	bool reopens;		/* at its end its pool is to be brought up anew */
 	bool watched;		/* its action runs, and takes long */
 	uint64_t seen, seen_at;	/* bytes at the last look, and when: monotonic ns */
 	uint64_t rate;		/* bytes a second, lately */
@@ -65,6 +66,7 @@ struct job_step {
 
 struct job_flow {
 	const char *kind;
+	bool heals;	/* its pool takes no other job meanwhile, and is not opened before it has ended */
 	/*
 	 * On the loop, before the first act, once the job is durable: what has to be
 	 * told beyond the store by then. Done again after a crash. May be NULL.
@@ -101,11 +103,18 @@ struct engine_hooks {
 	int (*reschedule)(struct job *job, struct bvol_volume *volume, void *data, struct err *e);
 	/* Of volumes that nobody knows the project of. */
 	const char *project;
+	/* Bring a pool up, with all that is in it. */
+	void (*reopen)(const struct bvol_uuid *pool_id, void *data);
 	void *data;
 };
 
+struct closed {
+	struct bvol_uuid pool_id;
+	bool works;	/* only what is in it is still being brought up */
+};
+
 struct engine {
-	struct bvol_uuid *closed;	/* pools that take no new job yet */
+	struct closed *closed;	/* pools that take no new job yet */
 	size_t n_closed;
 	struct change *change;
 	struct workers *workers;
@@ -135,11 +144,19 @@ struct job *job_free(struct job *job);
 int engine_count(struct engine *engine, struct err *e);
 /*
  * Until engine_open() the pool takes no new job (-EBUSY): its old ones, and what
- * a crash left of its state, are looked at first. -ENOMEM.
+ * a crash left of its state, are looked at first. works: the pool itself was opened
+ * already. -ENOMEM.
  */
-int engine_close(struct engine *engine, const struct bvol_uuid *pool_id);
+int engine_close(struct engine *engine, const struct bvol_uuid *pool_id, bool works);
 void engine_open(struct engine *engine, const struct bvol_uuid *pool_id);
 bool engine_is_closed(const struct engine *engine, const struct bvol_uuid *pool_id);
+/* Closed, and nobody knows whether the pool works. */
+bool engine_is_unknown(const struct engine *engine, const struct bvol_uuid *pool_id);
+/* Is a job at work that heals the pool? Is any, of this pool? */
+bool engine_heals(const struct engine *engine, const struct bvol_uuid *pool_id);
+bool engine_has_job(const struct engine *engine, const struct bvol_uuid *pool_id);
+/* Go on with the job that heals this pool, if a crash has interrupted one: 1 then, else 0. */
+int engine_heal(struct engine *engine, const struct bvol_uuid *pool_id, struct err *e);
 /* Go on with every job of this pool that a crash interrupted. */
 int engine_resume(struct engine *engine, const struct bvol_uuid *pool_id, struct err *e);
 void engine_deinit(struct engine *engine);
@@ -182,6 +199,6 @@ extern const struct job_flow flow_pool_create, flow_pool_delete, flow_pool_scrub
 	flow_volume_delete, flow_volume_extend, flow_volume_revert, flow_snapshot_create,
 	flow_snapshot_delete, flow_group_snapshot_create, flow_group_snapshot_delete,
 	flow_export_create, flow_export_delete, flow_pool_extend, flow_pool_spare, flow_pool_grow,
-	flow_pool_adjust, flow_pool_metadata, flow_pool_export, flow_pool_import;
+	flow_pool_adjust, flow_pool_metadata, flow_pool_export, flow_pool_import, flow_pool_repair;
 
 #endif

@@ -12,6 +12,7 @@ const struct job_flow *const job_flows[] = {
 	&flow_pool_metadata,
 	&flow_pool_export,
 	&flow_pool_import,
+	&flow_pool_repair,
 	&flow_volume_create,
 	&flow_volume_delete,
 	&flow_volume_extend,

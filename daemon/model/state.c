@@ -6,7 +6,8 @@
  * Cinder leaves to an administrator's reset has a way out here (error_deleting
  * may be deleted again, error_extending extended again), a job that cleaned up
  * behind itself gives back the state before it, and nothing stays in a
- * transitional state after a crash, because its job goes on.
+ * transitional state after a crash, because its job goes on. What a repair of a pool
+ * could not save gets the status error from any other than a transitional one.
  */
 
 #define BIT(state) (UINT32_C(1) << (state))
@@ -42,9 +43,9 @@ const struct state_machine state_pool = {
 static const uint32_t volume_moves[] = {
 	[BVOL_VOLUME_STATUS_CREATING] = VOLUME(AVAILABLE) | VOLUME(ERROR),
 	[BVOL_VOLUME_STATUS_AVAILABLE] =
-		VOLUME(IN_USE) | VOLUME(EXTENDING) | VOLUME(REVERTING) | VOLUME(DELETING),
+		VOLUME(IN_USE) | VOLUME(EXTENDING) | VOLUME(REVERTING) | VOLUME(DELETING) | VOLUME(ERROR),
 	/* In use is what has a session: first it logs out. */
-	[BVOL_VOLUME_STATUS_IN_USE] = VOLUME(AVAILABLE) | VOLUME(EXTENDING),
+	[BVOL_VOLUME_STATUS_IN_USE] = VOLUME(AVAILABLE) | VOLUME(EXTENDING) | VOLUME(ERROR),
 	/* Sessions come and go meanwhile: the end says which of the two it is. */
 	[BVOL_VOLUME_STATUS_EXTENDING] =
 		VOLUME(AVAILABLE) | VOLUME(IN_USE) | VOLUME(ERROR_EXTENDING),
@@ -53,7 +54,7 @@ static const uint32_t volume_moves[] = {
 	[BVOL_VOLUME_STATUS_DELETING] =
 		VOLUME(DELETED) | VOLUME(ERROR_DELETING) | VOLUME(AVAILABLE),
 	[BVOL_VOLUME_STATUS_ERROR] = VOLUME(DELETING),
-	[BVOL_VOLUME_STATUS_ERROR_EXTENDING] = VOLUME(EXTENDING) | VOLUME(DELETING),
+	[BVOL_VOLUME_STATUS_ERROR_EXTENDING] = VOLUME(EXTENDING) | VOLUME(DELETING) | VOLUME(ERROR),
 	[BVOL_VOLUME_STATUS_ERROR_DELETING] = VOLUME(DELETING),
 	[BVOL_VOLUME_STATUS_DELETED] = 0,
 };
@@ -68,7 +69,7 @@ const struct state_machine state_volume = {
 
 static const uint32_t snapshot_moves[] = {
 	[BVOL_SNAPSHOT_STATUS_CREATING] = SNAPSHOT(AVAILABLE) | SNAPSHOT(ERROR),
-	[BVOL_SNAPSHOT_STATUS_AVAILABLE] = SNAPSHOT(DELETING),
+	[BVOL_SNAPSHOT_STATUS_AVAILABLE] = SNAPSHOT(DELETING) | SNAPSHOT(ERROR),
 	/* Back to available when it turns out to be busy. */
 	[BVOL_SNAPSHOT_STATUS_DELETING] =
 		SNAPSHOT(DELETED) | SNAPSHOT(ERROR_DELETING) | SNAPSHOT(AVAILABLE),

@@ -145,6 +145,26 @@ struct provider_found {
 
 typedef int (*provider_each)(const struct provider_device *device, void *data);
 
+/* An action that makes sound metadata beside those of a pool that are not. */
+struct provider_mend {
+	struct action action;
+	bool down;	/* act has taken the pool down */
+};
+
+/* What a repair has taken from a device. */
+struct provider_loss {
+	struct bvol_uuid id;
+	bool whole;		/* the device is not there any more */
+	uint64_t bytes;		/* else of it */
+};
+
+/* An action that makes the mended metadata the pool's; lost is there from its plan on. */
+struct provider_swap {
+	struct action action;
+	size_t n;
+	struct provider_loss *lost;
+};
+
 struct provider_check;
 
 struct provider_ops {
@@ -192,6 +212,20 @@ struct provider_ops {
 	 */
 	int (*pool_adjust)(struct store *store, const struct bvol_pool *pool, bool metadata,
 			   struct action **ret, struct err *e);
+	/*
+	 * Mend a pool whose metadata are damaged, or which the kernel does not write any
+	 * more, in two actions; pool_open follows. mend writes sound metadata into the
+	 * spare place, compares them with the database and records what devices would
+	 * lose; if they lose anything, or the metadata found may be older ones, it fails
+	 * without force. Nothing is changed then, nor if nothing is wrong with a pool that
+	 * works (-EALREADY), or a device is in use (-EBUSY). It can be cancelled. swap
+	 * takes the pool down, -EBUSY while a device is in use, and lets the two places
+	 * change, if mend has written anything.
+	 */
+	int (*pool_mend)(struct store *store, const struct bvol_pool *pool, bool force,
+			 struct provider_mend **ret, struct err *e);
+	int (*pool_swap)(struct store *store, const struct bvol_pool *pool, struct provider_swap **ret,
+			 struct err *e);
 
 	/*
 	 * Moving a pool. rows: append what the provider's tables have of it to a copy of

@@ -46,8 +46,9 @@ int verb_pool_check(struct call *call)
 		return r;
 	provider = provider_find(pool->provider);
 	if (!provider || state_transitional(&state_pool, pool->status) ||
-	    engine_is_closed(&call->service->engine, &pool->id))
-		return err_set(&call->err, -EBUSY, "pool %s is being brought up or taken away; wait for it",
+	    engine_is_closed(&call->service->engine, &pool->id) ||
+	    engine_heals(&call->service->engine, &pool->id))
+		return err_set(&call->err, -EBUSY, "pool %s is being brought up, repaired or taken away; wait for it",
 			       pool->name);
 	look = calloc(1, sizeof(*look));
 	if (!look)
@@ -62,4 +63,42 @@ int verb_pool_check(struct call *call)
 		action_free(&look->check->action);
 	free(look);
 	return r;
+}
+
+static int check_repair(struct call *call, const struct bvol_pool *pool)
+{
+	if (pool->status == BVOL_POOL_STATUS_CREATING || pool->status == BVOL_POOL_STATUS_DELETING ||
+	    engine_is_closed(&call->service->engine, &pool->id))
+		return err_set(&call->err, -EBUSY, "pool %s is being brought up or taken away; wait for it",
+			       pool->name);
+	if (engine_has_job(&call->service->engine, &pool->id))
+		return err_set(&call->err, -EBUSY, "a job is at work on pool %s; wait for it, see: bvolctl job list",
+			       pool->name);
+	return 0;
+}
+
+/* Whether there is anything to repair, and whether it can be, the job finds out. */
+int verb_pool_repair(struct call *call)
+{
+	_cleanup_pool_ pool = NULL;
+	struct bvol_job *row;
+	struct job *job = NULL;
+	int r = service_find(call->service, &bvol_type_pool, call->request->ref, (void **)&pool,
+			     &call->err);
+
+	if (!r)
+		r = check_repair(call, pool);
+	if (r < 0)
+		return r;
+	row = call_job(call, "pool-repair");
+	if (!row)
+		return -ENOMEM;
+	codec_set(row, BVOL_A_JOB_POOL_ID, pool_id, pool->id);
+	codec_set(row, BVOL_A_JOB_FORCE, force, call->request->force);
+	r = call_begin(call, row, &job);
+	if (!r)
+		r = usage_fill(call->service, pool);
+	if (!r)
+		r = call_add(call, BVOL_A_RESPONSE_POOL, &bvol_type_pool, pool);
+	return call_commit(call, job, r);
 }

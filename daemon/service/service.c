@@ -101,6 +101,13 @@ static int withdraw(const struct bvol_uuid *export_id, void *data, struct err *e
 	return service->wire.withdraw(export_id, service->wire.wire, e);
 }
 
+static void reopen(const struct bvol_uuid *pool_id, void *data)
+{
+	struct service *service = data;
+
+	service->reopen(pool_id, service->manager);
+}
+
 /* The wire numbers it and sends it on; the service is a listener like any other. */
 static void emit(const struct bvol_event *event, void *data)
 {
@@ -135,6 +142,7 @@ int service_init(struct service *service, struct err *e)
 			.attached = service_attached,
 			.reschedule = reschedule,
 			.project = service->config->project,
+			.reopen = reopen,
 			.data = service,
 		},
 	};

@@ -38,6 +38,9 @@ struct service {
 	const struct config *config;
 	struct fabric_config *fabric_config;
 	struct service_wire wire;
+	/* Bring a pool up after a repair: the manager's. */
+	void (*reopen)(const struct bvol_uuid *pool_id, void *manager);
+	void *manager;
 	struct change change;
 	struct engine engine;
 	struct usage *usage;
@@ -201,6 +204,7 @@ int verb_pool_scrub(struct call *call);
 int verb_pool_check(struct call *call);
 int verb_pool_export(struct call *call);
 int verb_pool_import(struct call *call);
+int verb_pool_repair(struct call *call);
 int verb_pool_set(struct call *call);
 int verb_volume_create(struct call *call);
 int verb_volume_list(struct call *call);

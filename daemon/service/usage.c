@@ -224,14 +224,14 @@ int usage_refresh(struct service *service, void (*then)(void *data), void *data)
 /* On its way up, or asked in an earlier round and silent since: nothing new is placed there. */
 static int mark_silent(struct service *service, const struct pool_usage *p, struct bvol_pool *pool)
 {
-	if ((!engine_is_closed(&service->engine, &pool->id) &&
+	if ((!engine_is_unknown(&service->engine, &pool->id) &&
 	     (!p->stat || p->round == service->usage->round)) ||
 	    (pool->status != BVOL_POOL_STATUS_AVAILABLE &&
 	     pool->status != BVOL_POOL_STATUS_READ_ONLY))
 		return 0;
 	codec_set(pool, BVOL_A_POOL_STATUS, status, BVOL_POOL_STATUS_ERROR);
 	return codec_set_string(&bvol_type_pool, pool, BVOL_A_POOL_ERROR,
-				engine_is_closed(&service->engine, &pool->id) ?
+				engine_is_unknown(&service->engine, &pool->id) ?
 				"it is still being brought up" : "it does not answer");
 }
 

@@ -24,6 +24,7 @@ const struct verb service_verbs[] = {
 	{ BVOL_VERB_POOL_EXPORT, "pool export", ARG(REF), ARG(FORCE), ANY_AGE, verb_pool_export },
 	{ BVOL_VERB_POOL_IMPORT, "pool import", ARG(REF), ARG(NAME) | ARG(FORCE), ANY_AGE,
 	  verb_pool_import },
+	{ BVOL_VERB_POOL_REPAIR, "pool repair", ARG(REF), ARG(FORCE), ANY_AGE, verb_pool_repair },
 
 	{ BVOL_VERB_VOLUME_CREATE, "volume create", ARG(NAME),
 	  ARG(SIZE) | ARG(POOL) | ARG(SNAPSHOT) | ARG(VOLUME) | ARG(PROJECT) | ARG(GROUP) |

@@ -10,6 +10,7 @@ const char *const schema_steps[] = {
 #include "006.sql.inc"
 #include "007.sql.inc"
 #include "008.sql.inc"
+#include "009.sql.inc"
 };
 
 const uint32_t schema_newest = sizeof(schema_steps) / sizeof(schema_steps[0]);

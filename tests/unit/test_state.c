@@ -26,13 +26,13 @@ static const struct expected pool[] = {
 
 static const struct expected volume[] = {
 	{ "creating", "available error ", true },
-	{ "available", "in-use extending reverting deleting ", false },
-	{ "in-use", "available extending ", false },
+	{ "available", "in-use extending reverting deleting error ", false },
+	{ "in-use", "available extending error ", false },
 	{ "extending", "available in-use error_extending ", true },
 	{ "reverting", "available error ", true },
 	{ "deleting", "deleted error_deleting available ", true },
 	{ "error", "deleting ", false },
-	{ "error_extending", "extending deleting ", false },
+	{ "error_extending", "extending deleting error ", false },
 	{ "error_deleting", "deleting ", false },
 	{ "deleted", "", false },
 	{},
@@ -40,7 +40,7 @@ static const struct expected volume[] = {
 
 static const struct expected snapshot[] = {
 	{ "creating", "available error ", true },
-	{ "available", "deleting ", false },
+	{ "available", "deleting error ", false },
 	{ "deleting", "deleted error_deleting available ", true },
 	{ "error", "deleting ", false },
 	{ "error_deleting", "deleting ", false },

@@ -16,6 +16,7 @@ struct thin_dev {
 	uint64_t size;
 	char *state;
 	uint64_t operation;
+	uint64_t lost;
 };
 
 static const struct bvol_field thin_dev_fields[] = {
@@ -25,10 +26,11 @@ static const struct bvol_field thin_dev_fields[] = {
 	FIELD(thin_dev, size, 4, BVOL_U64),
 	FIELD(thin_dev, state, 5, BVOL_STRING),
 	FIELD(thin_dev, operation, 6, BVOL_U64),
+	FIELD(thin_dev, lost, 7, BVOL_U64),
 };
 
 static const struct bvol_type type_thin_dev = {
-	"thin-dev", sizeof(struct thin_dev), thin_dev_fields, 6,
+	"thin-dev", sizeof(struct thin_dev), thin_dev_fields, 7,
 };
 
 struct thin_pool {
@@ -36,16 +38,18 @@ struct thin_pool {
 	struct bvol_uuid id;
 	uint64_t transaction_id;
 	uint32_t next_dev_id;
+	uint32_t mended;
 };
 
 static const struct bvol_field thin_pool_fields[] = {
 	FIELD(thin_pool, id, 1, BVOL_UUID),
 	FIELD(thin_pool, transaction_id, 2, BVOL_U64),
 	FIELD(thin_pool, next_dev_id, 3, BVOL_U32),
+	FIELD(thin_pool, mended, 4, BVOL_U32),
 };
 
 static const struct bvol_type type_thin_pool = {
-	"thin-pool", sizeof(struct thin_pool), thin_pool_fields, 3,
+	"thin-pool", sizeof(struct thin_pool), thin_pool_fields, 4,
 };
 
 /* In an order that fulfils all references, with the fields that are live or kept elsewhere. */

@@ -8,19 +8,26 @@
  *	metatest PATH SNAPSHOT exclusive|walk ID	begin data length; walk: not by time
  *	metatest PATH SNAPSHOT diff|same LEFT RIGHT	side begin length left right
  *	metatest PATH SNAPSHOT chunks|blocks		begin length count
+ *	metatest PATH 0 mark				as the kernel does after a failed write
  *
  * SNAPSHOT is the block of the metadata snapshot that the pool holds, 0 for the
  * pool's own metadata, or held to look it up. The last line tells how many
  * blocks were read.
  */
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "provider/thin/meta/meta.h"
+#include "provider/thin/meta/format.h"
+#include "util/crc32c.h"
 
 static struct err err;
+static const char *path;
 
 static void must(int code)
 {
@@ -111,6 +118,22 @@ static int do_blocks(struct meta *m, const uint32_t *ids)
 	return meta_block_counts(m, print_count, NULL, &err);
 }
 
+static int do_mark(struct meta *m, const uint32_t *ids)
+{
+	_Alignas(META_BLOCK) static uint8_t data[META_BLOCK];
+	struct disk_super *super = (struct disk_super *)data;
+	int fd = open(path, O_RDWR | O_DIRECT);
+
+	if (fd < 0 || pread(fd, data, sizeof(data), 0) != sizeof(data))
+		return err_set(&err, -errno, "%s: %s", path, strerror(errno));
+	super->head.flags |= htole32(SUPER_NEEDS_CHECK);
+	super->head.checksum = htole32(crc32c(~0U, data + sizeof(uint32_t), META_BLOCK - sizeof(uint32_t)) ^
+				       SALT_SUPER);
+	if (pwrite(fd, data, sizeof(data), 0) != sizeof(data) || fsync(fd))
+		return err_set(&err, -errno, "%s: %s", path, strerror(errno));
+	return close(fd);
+}
+
 static const struct {
 	const char *name;
 	int ids;
@@ -125,9 +148,10 @@ static const struct {
 	{ "same", 2, do_same },
 	{ "chunks", 0, do_chunks },
 	{ "blocks", 0, do_blocks },
+	{ "mark", 0, do_mark },
 };
 
-static uint64_t held(const char *path)
+static uint64_t held(void)
 {
 	struct meta *m;
 	uint64_t block;
@@ -146,12 +170,13 @@ int main(int argc, char **argv)
 	uint32_t ids[2] = { 0 };
 	struct meta *m;
 
+	path = argc > 1 ? argv[1] : "";
 	for (size_t i = 0; argc > 3 && i < sizeof(verbs) / sizeof(verbs[0]); i++) {
 		if (strcmp(argv[3], verbs[i].name) || argc != 4 + verbs[i].ids)
 			continue;
 		for (int id = 0; id < verbs[i].ids; id++)
 			ids[id] = (uint32_t)strtoul(argv[4 + id], NULL, 10);
-		must(meta_open(argv[1], strcmp(argv[2], "held") ? strtoull(argv[2], NULL, 10) : held(argv[1]),
+		must(meta_open(path, strcmp(argv[2], "held") ? strtoull(argv[2], NULL, 10) : held(),
 			       NULL, &m, &err));
 		must(verbs[i].run(m, ids));
 		printf("# %" PRIu64 " blocks read\n", meta_blocks_read(m));

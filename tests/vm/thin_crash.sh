@@ -270,4 +270,37 @@ test_stop() {
 	check "as it was" eval 'still_there && consistent fast'
 }
 
-run_tests pool create active group extend metadata scrub stop -- "$@"
+# mark [SECTORS] - leave the metadata as the kernel does after a failed write; the label says in which of
+# its two places they are.
+mark() {
+	local swapped sectors=${1:-$((16 * MIB / 512))}
+	swapped=$(dd if=/dev/vda bs=1 skip=1120 count=1 status=none | od -An -tu1 | tr -d ' ')
+	dmsetup create look --table "0 $sectors linear /dev/vda $(((16 * MIB + swapped * 64 * MIB) / 512))" &&
+		"${thintest%thintest}metatest" /dev/mapper/look 0 mark >/dev/null && dmsetup remove look
+}
+
+# A repair goes on wherever it was cut off: before the swap the mark is still there.
+test_repair() {
+	local -a again=(pool-mend fast 0 "," pool-swap fast "," pool-open fast)
+	begin_sweep
+	prepare() { prepare_with activate fast v $((64 * MIB)) && reboot && mark; }
+	come_back() {
+		t pool-open fast || { grep -q 'need a check' "$scratch/err" && t "${again[@]}"; } || return
+		[ "$(sql 'SELECT mended FROM thin_pool')" = 0 ] || t pool-swap fast , pool-open fast || return
+		consistent fast && still_there
+	}
+	check "a repair, then restart" sweep false "${again[@]}"
+	check "a repair, then reboot" sweep true "${again[@]}"
+	begin_sweep
+	t crowd fast 2200 , pool-extend fast 0 /dev/vdb
+	check "metadata grow" t pool-adjust fast 1
+	check "to twice their length" test "$(total fast metadata | tail -n 1)" = $((32 * MIB))
+	reboot
+	mark $((32 * MIB / 512))
+	check "they are repaired" t "${again[@]}"
+	check "and as long as before" test "$(total fast metadata | tail -n 1)" = $((32 * MIB))
+	check "and again" eval 'reboot && mark $((32 * MIB / 512)) && t "${again[@]}" && still_there'
+	check "all is as it was" consistent fast
+}
+
+run_tests pool create active group extend metadata scrub stop repair -- "$@"

@@ -8,6 +8,8 @@
  *	thintest DATABASE pool-extend|pool-spare POOL AGAIN DEVICE...
  *	thintest DATABASE pool-release POOL DEVICE...
  *	thintest DATABASE pool-adjust POOL METADATA
+ *	thintest DATABASE pool-mend POOL FORCE
+ *	thintest DATABASE pool-swap POOL	what it has lost is printed
  *	thintest DATABASE pool-stop POOL	take it down; it stays in the database
  *	thintest DATABASE create POOL DEVICE SIZE [ORIGIN]
  *	thintest DATABASE copy POOL SIZE DEVICE ORIGIN [DEVICE ORIGIN]...	at one moment
@@ -306,6 +308,33 @@ static void copy(char **args, int n)
 	bvol_free(&bvol_type_pool, pool);
 }
 
+static void show_lost(const struct action *action)
+{
+	const struct provider_swap *swap = (const struct provider_swap *)action;
+	char text[BVOL_UUID_TEXT];
+
+	for (size_t i = 0; i < swap->n; i++)
+		printf("lost %" PRIu64 "%s of %s\n", swap->lost[i].bytes, swap->lost[i].whole ? " (all)" : "",
+		       bvol_uuid_text(&swap->lost[i].id, text));
+}
+
+static void repair(const char *verb, char **args, int n)
+{
+	struct bvol_pool *pool = find_pool(args[0]);
+	struct provider_mend *mend;
+	struct provider_swap *swap;
+
+	must(store_begin(store, &err));
+	if (n == 2 && !strcmp(verb, "pool-mend")) {
+		must(ops->pool_mend(store, pool, atoi(args[1]), &mend, &err));
+		carry_out(&mend->action);
+	} else {
+		must(ops->pool_swap(store, pool, &swap, &err));
+		carry_out_and(&swap->action, show_lost);
+	}
+	bvol_free(&bvol_type_pool, pool);
+}
+
 static int usage(void)
 {
 	fputs("usage: see the head of thintest.c\n", stderr);
@@ -423,6 +452,10 @@ static void run(const char *verb, char **args, int n)
 	}
 	if (!strcmp(verb, "copy") && n >= 4 && n <= 34 && !(n % 2)) {
 		copy(args, n);
+		return;
+	}
+	if (!strcmp(verb, "pool-mend") || !strcmp(verb, "pool-swap")) {
+		repair(verb, args, n);
 		return;
 	}
 	if (!strcmp(verb, "await")) {

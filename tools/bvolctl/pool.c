@@ -74,6 +74,12 @@ static const struct param scrub_params[] = {
 	{ 0 },
 };
 
+static const struct param repair_params[] = {
+	ARG("POOL", REF),
+	FLAG("--force", FORCE),
+	{ 0 },
+};
+
 const struct command pool_commands[] = {
 	{
 		.noun = "pool", .verb = "create", .params = create_params,
@@ -132,6 +138,12 @@ const struct command pool_commands[] = {
 		.noun = "pool", .verb = "import", .params = import_params,
 		.help = "take a pool that is on devices, with all that lies in it",
 		.call = BVOL_VERB_POOL_IMPORT, .list = BVOL_VERB_POOL_LIST,
+		.type = &bvol_type_pool, .run = run_change,
+	},
+	{
+		.noun = "pool", .verb = "repair", .params = repair_params,
+		.help = "mend a pool's metadata that are damaged or need a check",
+		.call = BVOL_VERB_POOL_REPAIR, .list = BVOL_VERB_POOL_LIST,
 		.type = &bvol_type_pool, .run = run_change,
 	},
 	{ 0 },

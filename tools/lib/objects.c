@@ -174,7 +174,7 @@ const struct bvol_enum bvol_enum_wiped = {
 };
 
 const struct bvol_enum bvol_enum_verb = {
-	"verb", 46,
+	"verb", 47,
 	(const char *const[]) {
 		"none",
 		"info",
@@ -222,6 +222,7 @@ const struct bvol_enum bvol_enum_verb = {
 		"wipe-check",
 		"pool-export",
 		"pool-import",
+		"pool-repair",
 	},
 };
 

@@ -135,7 +135,7 @@ uint64_t thin_length(const struct disks *disks, enum label_role role)
 }
 
 /* Where it lies, after repairs in which the two have changed places too. */
-static enum label_role thin_segment(const struct disks *disks, enum thin_role role)
+enum label_role thin_segment(const struct disks *disks, enum thin_role role)
 {
 	return (role == THIN_SPARE) != disks->disk[0].label.swapped ? LABEL_SPARE : LABEL_METADATA;
 }
@@ -208,7 +208,9 @@ int thin_assemble(const struct thin_ref *pool, const struct disks *disks,
 
 int thin_dismantle(const struct thin_ref *pool, struct err *e)
 {
-	static const enum thin_role roles[] = { THIN_POOL, THIN_DATA, THIN_META, THIN_SPARE };
+	static const enum thin_role roles[] = {
+		THIN_POOL, THIN_DATA, THIN_META, THIN_SPARE, THIN_OLD,
+	};
 	char name[THIN_NAME_MAX];
 	struct err inner = { 0 };
 	int code = 0;

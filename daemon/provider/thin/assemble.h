@@ -28,12 +28,15 @@ int thin_assemble(const struct thin_ref *pool, const struct disks *disks,
 		  const struct thin_tune *tune, struct err *e);
 /*
  * The dm device of the metadata (THIN_META) or of its spare (THIN_SPARE) alone, to
- * look at it or mend it while the pool is down. thin_dismantle() takes it away.
+ * look at it or mend it while the pool is down, or of the metadata under another
+ * name (THIN_OLD) also while it runs. thin_dismantle() takes it away.
  */
 int thin_assemble_one(const struct thin_ref *pool, const struct disks *disks, enum thin_role role,
 		      struct err *e);
 /* Take them away, also when only some are there; -EBUSY while a device of the pool is active. */
 int thin_dismantle(const struct thin_ref *pool, struct err *e);
+/* Where THIN_META, THIN_OLD or THIN_SPARE lies: repairs let the two places change. */
+enum label_role thin_segment(const struct disks *disks, enum thin_role role);
 /* Bytes of all segments of this role. */
 uint64_t thin_length(const struct disks *disks, enum label_role role);
 

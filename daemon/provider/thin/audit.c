@@ -37,7 +37,7 @@ int thin_open_down(const struct thin_ref *pool, const struct disks *disks, enum 
 	return meta_open(path, META_COMMITTED, NULL, ret, e);
 }
 
-static int runs(const struct thin_ref *pool, bool *ret, struct err *e)
+int thin_runs(const struct thin_ref *pool, bool *ret, struct err *e)
 {
 	char name[THIN_NAME_MAX];
 	struct dm_info_plain info;
@@ -69,7 +69,7 @@ int thin_audit_before(const struct thin_ref *pool, const struct disks *disks,
 	struct err inner = { 0 };
 	struct meta *m = NULL;
 	bool active;
-	int code = runs(pool, &active, e);
+	int code = thin_runs(pool, &active, e);
 
 	if (code || active)
 		return code;
@@ -82,7 +82,7 @@ int thin_audit_before(const struct thin_ref *pool, const struct disks *disks,
 	thin_dismantle(pool, NULL);
 	if (code != -EUCLEAN || thin_check_id(pool, wanted->least, wanted, NULL))
 		return err_set(e, code, "pool %s is not started: %s", pool->name, inner.text);
-	return err_set(e, code, "pool %s is not started: %s; bvolctl pool check tells more",
+	return err_set(e, code, "pool %s is not started: %s; bvolctl pool check tells more, bvolctl pool repair mends it",
 		       pool->name, inner.text);
 }
 
@@ -242,10 +242,17 @@ static int audit_act(struct action *action, struct err *e)
 	struct audit_action *a = (struct audit_action *)action;
 	struct err inner = { 0 };
 	bool active;
-	int code = runs(&a->pool, &active, e);
+	int code = thin_hold_off(&a->pool, e);
 
-	if (!code)
-		code = active ? audit_active(a, &inner) : audit_down(a, &inner);
+	if (code)
+		return code;
+	/* One that is down is not mended meanwhile. */
+	code = thin_runs(&a->pool, &active, e);
+	if (!code && !active)
+		code = audit_down(a, &inner);
+	thin_hold_on(&a->pool);
+	if (!code && active)
+		code = audit_active(a, &inner);
 	if (code == -EUCLEAN)
 		code = add(a, "damaged", "pool", inner.text);
 	return code ? err_set(e, code, "%s", *inner.text ? inner.text : "out of memory") : 0;

@@ -20,6 +20,7 @@ struct thin_wanted {
 	uint64_t least, most;
 };
 
+int thin_runs(const struct thin_ref *pool, bool *ret, struct err *e);
 /* -EUCLEAN with the sentence. */
 int thin_check_id(const struct thin_ref *pool, uint64_t id, const struct thin_wanted *wanted,
 		  struct err *e);

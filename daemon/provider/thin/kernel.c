@@ -11,7 +11,7 @@
 
 static const char *const roles[] = {
 	[THIN_META] = "meta", [THIN_DATA] = "data", [THIN_POOL] = "pool", [THIN_VOLUME] = "thin",
-	[THIN_WINDOW] = "window", [THIN_SPARE] = "spare",
+	[THIN_WINDOW] = "window", [THIN_SPARE] = "spare", [THIN_OLD] = "old",
 };
 
 char *thin_name(const struct bvol_uuid *id, enum thin_role role, char name[THIN_NAME_MAX])
@@ -136,11 +136,11 @@ int thin_check_mode(const struct thin_ref *pool, const struct thin_status *statu
 {
 	if (status->mode == THIN_FAILED)
 		return err_set(e, -EIO,
-			       "pool %s has failed: the kernel could not read or write its metadata; see the kernel's log",
+			       "pool %s has failed: the kernel could not read or write its metadata; see its log, and bvolctl pool repair when the disk is well",
 			       pool->name);
 	if (status->needs_check)
 		return err_set(e, -EROFS,
-			       "pool %s is read-only: a write of its metadata failed and the metadata needs a check (thin_check)",
+			       "pool %s is read-only: a write of its metadata failed; bvolctl pool repair mends that",
 			       pool->name);
 	if (status->mode == THIN_READ_ONLY)
 		return err_set(e, -EROFS, "pool %s is read-only: %s", pool->name,

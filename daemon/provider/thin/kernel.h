@@ -14,7 +14,8 @@
 /* Bytes of a block of metadata in the pool's status. */
 #define THIN_METADATA_BLOCK 4096
 
-enum thin_role { THIN_META, THIN_DATA, THIN_POOL, THIN_VOLUME, THIN_WINDOW, THIN_SPARE };
+/* THIN_OLD: the metadata once more, for those who look at them while the pool has them. */
+enum thin_role { THIN_META, THIN_DATA, THIN_POOL, THIN_VOLUME, THIN_WINDOW, THIN_SPARE, THIN_OLD };
 
 #define THIN_NAME_MAX 64
 /* Name of the pool's or the device's dm device, and its dm uuid. */

@@ -17,6 +17,7 @@ static const struct bvol_field pool_fields[] = {
 	FIELD(struct thin_pool, id, THIN_POOL_ID, BVOL_UUID),
 	FIELD(struct thin_pool, transaction_id, THIN_POOL_TRANSACTION_ID, BVOL_U64),
 	FIELD(struct thin_pool, next_dev_id, THIN_POOL_NEXT_DEV_ID, BVOL_U32),
+	FIELD(struct thin_pool, mended, THIN_POOL_MENDED, BVOL_U32),
 };
 
 static const struct bvol_field dev_fields[] = {
@@ -26,6 +27,7 @@ static const struct bvol_field dev_fields[] = {
 	FIELD(struct thin_dev, size, THIN_DEV_SIZE, BVOL_U64),
 	FIELD(struct thin_dev, state, THIN_DEV_STATE, BVOL_ENUM, .values = &states),
 	FIELD(struct thin_dev, operation, THIN_DEV_OPERATION, BVOL_U64),
+	FIELD(struct thin_dev, lost, THIN_DEV_LOST, BVOL_U64),
 };
 
 static const struct bvol_field op_fields[] = {

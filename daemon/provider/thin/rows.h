@@ -34,9 +34,9 @@ enum thin_state { THIN_PLANNED, THIN_LIVE, THIN_DOOMED, THIN_WIPING };
 #define THIN_DEV_ID_FIRST	1
 #define THIN_DEV_ID_MAX		((1U << 24) - 1)
 
-enum { THIN_POOL_ID = 1, THIN_POOL_TRANSACTION_ID, THIN_POOL_NEXT_DEV_ID };
+enum { THIN_POOL_ID = 1, THIN_POOL_TRANSACTION_ID, THIN_POOL_NEXT_DEV_ID, THIN_POOL_MENDED };
 enum { THIN_DEV_ID = 1, THIN_DEV_POOL_ID, THIN_DEV_DEV_ID, THIN_DEV_SIZE, THIN_DEV_STATE,
-       THIN_DEV_OPERATION };
+       THIN_DEV_OPERATION, THIN_DEV_LOST };
 enum { THIN_OP_ID = 1, THIN_OP_NEXT_TRANSACTION_ID };
 
 enum { THIN_WIPE_ID = 1, THIN_WIPE_JOB_ID, THIN_WIPE_POLICY, THIN_WIPE_VERIFY, THIN_WIPE_PART,
@@ -47,7 +47,14 @@ struct thin_pool {
 	struct bvol_uuid id;
 	uint64_t transaction_id;
 	uint32_t next_dev_id;
+	uint32_t mended;	/* enum thin_mended: a repair that has come so far */
 };
+
+/* Metadata that are mended lie in the spare segments, and the label has to say this then. */
+enum thin_mended { THIN_NOT_MENDED, THIN_UNSWAPPED, THIN_SWAPPED };
+
+/* All of it, not so many chunks. */
+#define THIN_LOST_ALL (UINT64_C(1) << 62)
 
 struct thin_dev {
 	uint64_t has;
@@ -57,6 +64,8 @@ struct thin_dev {
 	uint64_t size;		/* bytes */
 	uint32_t state;		/* enum thin_state */
 	uint64_t operation;	/* the last one that it was part of, by the id that it led to */
+	/* Chunks that it lacks when the mended metadata are the pool's, or THIN_LOST_ALL. */
+	uint64_t lost;
 };
 
 struct thin_op {

@@ -18,6 +18,8 @@
  *	stop.c		take a running pool down		move.c	   give and take one, its copy of the rows
  *	find.c		what is on disks			adopt.c	   and how it becomes the database's
  *	kept.c		where the copy lies			turn.c	   one thread at a time
+ *	repair.c	mend metadata in the spare place	swap.c	   let the two places change
+ *	losses.c	what devices lose by a repair
  *
  * Every change of the pool's metadata moves its transaction id on by one or
  * more, in this order: the database learns what is planned and the id that the
@@ -45,6 +47,10 @@ int thin_plan_pool_release(struct store *store, const struct bvol_pool *pool, ch
 			   struct action **ret, struct err *e);
 int thin_plan_pool_adjust(struct store *store, const struct bvol_pool *pool, bool metadata,
 			  struct action **ret, struct err *e);
+int thin_plan_pool_mend(struct store *store, const struct bvol_pool *pool, bool force,
+			struct provider_mend **ret, struct err *e);
+int thin_plan_pool_swap(struct store *store, const struct bvol_pool *pool,
+			struct provider_swap **ret, struct err *e);
 int thin_plan_create(struct store *store, const struct bvol_pool *pool, const struct bvol_uuid *id,
 		     uint64_t size, const struct bvol_uuid *origin, struct action **ret,
 		     struct err *e);

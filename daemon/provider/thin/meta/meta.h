@@ -8,7 +8,7 @@
  * (meta_pool.chunk_size bytes): begin on the thin device, data on the pool's
  * data device. A block is one of META_BLOCK bytes on the metadata device.
  *
- * Nothing here writes. Everything that is read is checked, so that damaged
+ * Nothing here writes but what copy.c has, into another place. Everything that is read is checked, so that damaged
  * metadata ends in -EUCLEAN with the block's number in the sentence. Time is
  * bounded by the size of the metadata, memory by META_MEMORY, whatever either
  * of them says of itself; meta_exclusive() and meta_unmapped() take a bit for
@@ -145,5 +145,17 @@ int meta_block_counts(struct meta *m, meta_count_fn fn, void *data, struct err *
  */
 typedef int (*meta_fault_fn)(bool harmless, const char *sentence, void *data);
 int meta_check(struct meta *m, meta_fault_fn fn, void *data, struct err *e);
+
+/*
+ * Write what m uses, which was checked, to the same places of the device or file
+ * at path, the superblock last; durable then. -ENOSPC: it is smaller.
+ */
+int meta_copy(struct meta *m, const char *path, struct err *e);
+/*
+ * Of metadata at path that no kernel uses: this is its transaction id, and it needs
+ * no check. Read back when it returns 0. A crash leaves the old or the new superblock,
+ * if the disk writes a sector as a whole.
+ */
+int meta_stamp(const char *path, uint64_t transaction_id, struct err *e);
 
 #endif
