@@ -486,7 +486,7 @@ static void backup_free(struct run *run)
 	pthread_mutex_destroy(&b->lock);
 	manifest_free(b->m);
 	manifest_free(b->parent);
-	source_free(b->source);
+	backup_source_free(b->source);
 	repo_close(b->repo);
 	run_deinit(run);
 	free(b);
@@ -525,7 +525,7 @@ static int backup_new(const struct repo *repo, const struct backup_plan *plan, s
 		return r;
 	pthread_mutex_init(&b->lock, NULL);
 	b->repo = repo_ref(repo);
-	b->source = source_ref(plan->source);
+	b->source = backup_source_ref(plan->source);
 	b->parent = manifest_ref(plan->parent);
 	b->index_limit = (plan->index_memory ?: INDEX_MEMORY) / INDEX_PER_CHUNK;
 	b->threads = plan->threads;

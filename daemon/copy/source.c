@@ -12,7 +12,7 @@
 
 static void file_free(struct source *source)
 {
-	source_close(source);
+	backup_source_close(source);
 	free(source);
 }
 
@@ -60,7 +60,7 @@ static int measure(struct source *source, struct err *e)
 	return 0;
 }
 
-int source_open(const char *path, struct source *source, struct err *e)
+int backup_source_open(const char *path, struct source *source, struct err *e)
 {
 	source->fd = -1;
 	source->name = strdup(path);
@@ -72,7 +72,7 @@ int source_open(const char *path, struct source *source, struct err *e)
 	return measure(source, e);
 }
 
-void source_close(struct source *source)
+void backup_source_close(struct source *source)
 {
 	if (source->fd >= 0)
 		close(source->fd);
@@ -87,21 +87,21 @@ int source_file(const char *path, struct source **ret, struct err *e)
 	if (!source)
 		return err_set(e, -ENOMEM, "out of memory");
 	source->ops = &file_ops;
-	r = source_open(path, source, e);
+	r = backup_source_open(path, source, e);
 	if (r)
-		source_free(source);
+		backup_source_free(source);
 	else
 		*ret = source;
 	return r;
 }
 
-struct source *source_ref(struct source *source)
+struct source *backup_source_ref(struct source *source)
 {
 	source->refs++;
 	return source;
 }
 
-struct source *source_free(struct source *source)
+struct source *backup_source_free(struct source *source)
 {
 	if (source && !source->refs--)
 		source->ops->free(source);

@@ -53,13 +53,13 @@ int source_file(const char *path, struct source **ret, struct err *e);
 int source_extents(const char *path, const struct copy_extent *mapped, size_t n_mapped,
 		   const struct copy_extent *same, size_t n_same, struct source **ret, struct err *e);
 
-/* For kinds of sources: fd, size, direct and name, for source_close(). -EINVAL: neither file nor device. */
-int source_open(const char *path, struct source *source, struct err *e);
+/* For kinds of sources: fd, size, direct and name, for backup_source_close(). -EINVAL: neither file nor device. */
+int backup_source_open(const char *path, struct source *source, struct err *e);
 /* Also what was not opened or not as a whole. */
-void source_close(struct source *source);
-/* One more reference, for another source_free(). */
-struct source *source_ref(struct source *source);
+void backup_source_close(struct source *source);
+/* One more reference, for another backup_source_free(). */
+struct source *backup_source_ref(struct source *source);
 /* The last one frees it. Takes NULL, returns NULL. */
-struct source *source_free(struct source *source);
+struct source *backup_source_free(struct source *source);
 
 #endif

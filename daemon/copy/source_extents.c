@@ -17,7 +17,7 @@ static void known_free(struct source *source)
 
 	extents_deinit(&k->mapped);
 	extents_deinit(&k->same);
-	source_close(source);
+	backup_source_close(source);
 	free(k);
 }
 
@@ -87,13 +87,13 @@ int source_extents(const char *path, const struct copy_extent *mapped, size_t n_
 	if (!k)
 		return err_set(e, -ENOMEM, "out of memory");
 	k->source.ops = &known_ops;
-	r = source_open(path, &k->source, e);
+	r = backup_source_open(path, &k->source, e);
 	if (!r)
 		r = take_list(&k->mapped, mapped, n_mapped, &k->source, e);
 	if (!r)
 		r = take_list(&k->same, same, n_same, &k->source, e);
 	if (r)
-		source_free(&k->source);
+		backup_source_free(&k->source);
 	else
 		*ret = &k->source;
 	return r;

@@ -157,7 +157,7 @@ int bed_backup(struct bed *bed, const char *name, const uint8_t *parent_id, uint
 	}
 	manifest_free(m);
 	manifest_free(parent);
-	source_free(plan.source);
+	backup_source_free(plan.source);
 	return r;
 }
 

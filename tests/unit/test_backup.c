@@ -289,7 +289,7 @@ static void test_a_cancel_leaves_nothing_listed(void **state)
 	assert_int_equal(backup_run(bed.repo, &plan, &run, &m, &bed.err), -ECANCELED);
 	assert_int_equal(manifest_each(bed.repo, NULL, any_backup, NULL, &n, &bed.err), 0);
 	assert_int_equal(n, 0);
-	source_free(plan.source);
+	backup_source_free(plan.source);
 	volume_deinit(&v);
 	bed_deinit(&bed);
 }

@@ -83,7 +83,7 @@ static int back_up(struct bed *bed, const struct thin *t, const uint8_t *parent_
 	}
 	manifest_free(m);
 	manifest_free(parent);
-	source_free(plan.source);
+	backup_source_free(plan.source);
 	return r;
 }
 
@@ -233,7 +233,7 @@ static void test_lists_that_make_no_sense(void **state)
 	assert_int_equal(source_extents("/nowhere", NULL, 0, NULL, 0, &source, &bed.err), -ENOENT);
 	assert_null(source);
 	check_ok(&bed, source_extents(bed.file, &all, 1, &none, 1, &source, &bed.err));
-	source_free(source);
+	backup_source_free(source);
 	bed_deinit(&bed);
 }
 
@@ -282,7 +282,7 @@ static void test_states(void **state)
 			/* It may stop before, where a list changes and the state does not. */
 			assert_in_range(length, 1, want);
 		}
-		source_free(source);
+		backup_source_free(source);
 	}
 	bed_deinit(&bed);
 }

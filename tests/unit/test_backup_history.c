@@ -134,7 +134,7 @@ static int make(struct history *h, void *arg)
 		r = backup_run(h->bed.repo, &plan, &run, &m, &h->bed.err);
 	manifest_free(m);
 	manifest_free(parent);
-	source_free(plan.source);
+	backup_source_free(plan.source);
 	return r;
 }
 

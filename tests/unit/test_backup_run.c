@@ -80,7 +80,7 @@ static int make_backup(struct job *job)
 
 	if (!r)
 		r = backup_run(bed.repo, &plan, &job->run, &m, &job->err);
-	source_free(plan.source);
+	backup_source_free(plan.source);
 	manifest_free(m);
 	return r;
 }
@@ -378,7 +378,7 @@ static int back_up_pipe(struct job *job)
 	struct manifest *m = NULL;
 	int r = backup_run(bed.repo, &plan, &job->run, &m, &job->err);
 
-	source_free(plan.source);
+	backup_source_free(plan.source);
 	manifest_free(m);
 	return r;
 }

@@ -92,7 +92,7 @@ static int create(struct context *ctx, const struct repo *repo, struct backup_pl
 	progress_begin("backup", &run);
 	r = backup_run(repo, plan, &run, &m, &e);
 	progress_end();
-	source_free(plan->source);
+	backup_source_free(plan->source);
 	status = r ? tool_fail(r, &e) : print_backup(ctx, m);
 	manifest_free(m);
 	return status;

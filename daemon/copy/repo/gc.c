@@ -59,7 +59,7 @@ static int mark_backup(void *data, struct manifest *m, struct err *e)
 {
 	const struct marker *k = data;
 	int r = m->chunk_size == k->repo->chunk_size ? 0 :
-		damaged(k->repo, REPO_BACKUP, m->id, "its chunks have another size", e);
+		object_damaged(k->repo, REPO_BACKUP, m->id, "its chunks have another size", e);
 
 	for (uint32_t p = 0; p < m->n_pages && !r; p++) {
 		uint32_t n = chunks_of_page(m, p);

@@ -98,7 +98,7 @@ static int parse_mark(struct marks *marks, const uint8_t id[REPO_ID], const stru
 
 	if ((type != MARK_CONDEMNED && type != MARK_DAMAGED) ||
 	    o->length != 8 + (uint64_t)n * MARK_ENTRY)
-		return damaged(marks->repo, REPO_MARK, id, "what it says makes no sense", e);
+		return object_damaged(marks->repo, REPO_MARK, id, "what it says makes no sense", e);
 	for (uint32_t i = 0; i < n && !r; i++) {
 		const uint8_t *entry = o->body + 8 + i * MARK_ENTRY;
 

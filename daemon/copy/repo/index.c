@@ -343,7 +343,7 @@ static int load_one(struct loader *l, const uint8_t id[REPO_ID], struct err *e)
 		return r;
 	r = index_parse(l->repo, o.body, o.length, load_pack, l, e);
 	if (r == -EBADMSG)
-		damaged(l->repo, REPO_INDEX, id, "what it says makes no sense", e);
+		object_damaged(l->repo, REPO_INDEX, id, "what it says makes no sense", e);
 	object_deinit(&o);
 	return !r && l->load->objects ? id_list_add(l->load->objects, id, e) : r;
 }

@@ -290,7 +290,7 @@ int manifest_load(const struct repo *repo, const uint8_t id[REPO_ID], struct man
 	r = manifest_parse(o.body, o.length, ret, e);
 	object_deinit(&o);
 	if (r == -EBADMSG)
-		return damaged(repo, REPO_BACKUP, id, "what it says makes no sense", e);
+		return object_damaged(repo, REPO_BACKUP, id, "what it says makes no sense", e);
 	if (!r)
 		memcpy((*ret)->id, id, REPO_ID);
 	return r;

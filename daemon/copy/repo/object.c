@@ -5,7 +5,7 @@
 
 #include "copy/repo/object.h"
 
-int damaged(const struct repo *repo, enum repo_kind kind, const uint8_t id[REPO_ID], const char *why,
+int object_damaged(const struct repo *repo, enum repo_kind kind, const uint8_t id[REPO_ID], const char *why,
 	    struct err *e)
 {
 	char name[DRIVER_NAME_MAX];
@@ -35,10 +35,10 @@ int head_check(const struct repo *repo, enum repo_kind kind, const uint8_t id[RE
 	char name[DRIVER_NAME_MAX];
 
 	if (memcmp(head, REPO_MAGIC, 8))
-		return damaged(repo, kind, id, "it does not begin as objects do", e);
+		return object_damaged(repo, kind, id, "it does not begin as objects do", e);
 	/* Of one repository all have the version of its configuration. */
 	if (get16(head + 10) != REPO_MAJOR && kind != REPO_CONFIG && kind != REPO_KEYS)
-		return damaged(repo, kind, id, "it says another version than the repository's", e);
+		return object_damaged(repo, kind, id, "it says another version than the repository's", e);
 	if (get16(head + 10) != REPO_MAJOR)
 		return err_set(e, -EPROTONOSUPPORT, "%s in the repository %s has version %u of the format, "
 			       "and this program knows version %u: use a newer one",
@@ -47,9 +47,9 @@ int head_check(const struct repo *repo, enum repo_kind kind, const uint8_t id[RE
 		return err_set(e, -EBADMSG, "%s in the repository %s belongs to another repository",
 			       driver_name(kind, id, name), repo->where);
 	if (get16(head + 8) != kind || memcmp(head + 32, id, REPO_ID))
-		return damaged(repo, kind, id, "it is another object under this name", e);
+		return object_damaged(repo, kind, id, "it is another object under this name", e);
 	if (get16(head + 14) != (repo->encrypted ? REPO_ENCRYPTED : 0) || get64(head + 88))
-		return damaged(repo, kind, id, "its header is wrong", e);
+		return object_damaged(repo, kind, id, "its header is wrong", e);
 	return 0;
 }
 
@@ -110,14 +110,14 @@ static int open_object(const struct repo *repo, enum repo_kind kind, const uint8
 	if (r)
 		return r;
 	if (get64(o->bytes + HEAD_BODY) != size - HEAD_SIZE - REPO_TAG)
-		return damaged(repo, kind, id, "it is longer or shorter than it says", e);
+		return object_damaged(repo, kind, id, "it is longer or shorter than it says", e);
 	o->body = o->bytes + HEAD_SIZE;
 	o->length = size - HEAD_SIZE - REPO_TAG;
 	r = head_sealer(repo, o->bytes, &sealer, e);
 	if (!r)
 		r = seal_open(sealer, &seal, o->body, o->length, o->body, o->body + o->length, e);
 	sealer_free(sealer);
-	return r == -EBADMSG ? damaged(repo, kind, id, "its tag does not fit", e) : r;
+	return r == -EBADMSG ? object_damaged(repo, kind, id, "its tag does not fit", e) : r;
 }
 
 int object_get(const struct repo *repo, enum repo_kind kind, const uint8_t id[REPO_ID], struct object *ret,
@@ -132,13 +132,13 @@ int object_get(const struct repo *repo, enum repo_kind kind, const uint8_t id[RE
 	if (r)
 		return r;
 	if (size < HEAD_SIZE + REPO_TAG || size > max)
-		return damaged(repo, kind, id, "it is too short or too long", e);
+		return object_damaged(repo, kind, id, "it is too short or too long", e);
 	ret->bytes = malloc(size);
 	if (!ret->bytes)
 		return err_set(e, -ENOMEM, "out of memory");
 	r = repo->ops->read(blob, 0, ret->bytes, size, e);
 	if (r == -EBADMSG)
-		damaged(repo, kind, id, "it is shorter than it was", e);
+		object_damaged(repo, kind, id, "it is shorter than it was", e);
 	if (!r)
 		r = open_object(repo, kind, id, ret, size, e);
 	if (r)

@@ -16,7 +16,7 @@ int head_check(const struct repo *repo, enum repo_kind kind, const uint8_t id[RE
 int head_sealer(const struct repo *repo, const uint8_t head[HEAD_SIZE], struct sealer **ret, struct err *e);
 
 /* "NAME in the repository WHERE is damaged: WHY"; -EBADMSG. */
-int damaged(const struct repo *repo, enum repo_kind kind, const uint8_t id[REPO_ID], const char *why,
+int object_damaged(const struct repo *repo, enum repo_kind kind, const uint8_t id[REPO_ID], const char *why,
 	    struct err *e);
 
 /* -EEXIST without a sentence if it is there and not to be replaced. */

@@ -372,11 +372,11 @@ static int parse_footer(const struct repo *repo, const uint8_t pack[REPO_ID], co
 
 	for (uint32_t i = 0; i < n && !r; i++) {
 		if (!entry_read(repo, footer + i * ENTRY_SIZE, &entries[i]) || entries[i].offset != at)
-			r = damaged(repo, REPO_PACK, pack, "its footer makes no sense", e);
+			r = object_damaged(repo, REPO_PACK, pack, "its footer makes no sense", e);
 		at += record_size(entries[i].stored);
 	}
 	if (!r && at != end)
-		r = damaged(repo, REPO_PACK, pack, "its footer makes no sense", e);
+		r = object_damaged(repo, REPO_PACK, pack, "its footer makes no sense", e);
 	if (r)
 		free(entries);
 	else
@@ -405,7 +405,7 @@ static int read_footer(const struct repo *repo, const uint8_t pack[REPO_ID], str
 	length = (uint64_t)*n * ENTRY_SIZE + REPO_TAG;
 	if (memcmp(trailer, TRAILER_MAGIC, 8) || at < HEAD_SIZE || at > size ||
 	    size - at != length + TRAILER_SIZE)
-		return damaged(repo, REPO_PACK, pack, "it does not end as packs do", e);
+		return object_damaged(repo, REPO_PACK, pack, "it does not end as packs do", e);
 	footer = malloc(length);
 	if (!footer)
 		return err_set(e, -ENOMEM, "out of memory");
@@ -429,7 +429,7 @@ int pack_entries(const struct repo *repo, const uint8_t pack[REPO_ID], struct en
 	if (r)
 		return r;
 	if (size < HEAD_SIZE + REPO_TAG + TRAILER_SIZE || size > PACK_MAX)
-		return damaged(repo, REPO_PACK, pack, "it is too short or too long", e);
+		return object_damaged(repo, REPO_PACK, pack, "it is too short or too long", e);
 	r = read_footer(repo, pack, blob, size, ret, n, e);
-	return r == -EBADMSG ? damaged(repo, REPO_PACK, pack, "its footer's tag does not fit", e) : r;
+	return r == -EBADMSG ? object_damaged(repo, REPO_PACK, pack, "its footer's tag does not fit", e) : r;
 }

@@ -113,13 +113,13 @@ static int add_key(void *data, const struct driver_object *object, struct err *e
 	list->objects = more;
 	r = repo->ops->get(repo->driver, REPO_KEYS, object->id, &blob, &size, e);
 	if (!r && size != KEY_OBJECT)
-		r = damaged(repo, REPO_KEYS, object->id, "it is longer or shorter than a key", e);
+		r = object_damaged(repo, REPO_KEYS, object->id, "it is longer or shorter than a key", e);
 	if (!r)
 		r = repo->ops->read(blob, 0, list->objects[list->n], KEY_OBJECT, e);
 	if (!r)
 		r = head_check(repo, REPO_KEYS, object->id, list->objects[list->n], e);
 	if (!r && get64(list->objects[list->n] + HEAD_BODY) != KEY_PARAMS + REPO_KEY)
-		r = damaged(repo, REPO_KEYS, object->id, "its header is wrong", e);
+		r = object_damaged(repo, REPO_KEYS, object->id, "its header is wrong", e);
 	if (r == -EBADMSG)
 		list->spoilt = true;
 	if (r)
@@ -248,7 +248,7 @@ static int read_head(struct repo *repo, struct err *e)
 	if (!r)
 		r = repo->ops->read(blob, 0, head, sizeof(head), e);
 	if (r == -EBADMSG)
-		return damaged(repo, REPO_CONFIG, config_id, "it is too short", e);
+		return object_damaged(repo, REPO_CONFIG, config_id, "it is too short", e);
 	if (r)
 		return r;
 	memcpy(repo->id, head + 16, REPO_ID);
@@ -283,7 +283,7 @@ static int read_config(struct repo *repo, struct err *e)
 	if (r)
 		return r;
 	if (o.length != CONFIG_BODY)
-		r = damaged(repo, REPO_CONFIG, config_id, "it has the wrong length", e);
+		r = object_damaged(repo, REPO_CONFIG, config_id, "it has the wrong length", e);
 	if (!r) {
 		repo->chunk_size = get32(o.body);
 		repo->compression = get32(o.body + 4);
@@ -291,7 +291,7 @@ static int read_config(struct repo *repo, struct err *e)
 		repo->secret = get32(o.body + 12);
 		repo->created_at = get64(o.body + 16);
 		if (!good_chunk(repo->chunk_size) || repo->compression > COMPRESS_LZ4)
-			r = damaged(repo, REPO_CONFIG, config_id, "what it says makes no sense", e);
+			r = object_damaged(repo, REPO_CONFIG, config_id, "what it says makes no sense", e);
 	}
 	object_deinit(&o);
 	return r;

@@ -99,7 +99,7 @@ static int check_indexes(struct scrub *s, struct err *e)
 			r = index_parse(s->repo, o.body, o.length, check_entry, NULL, &why);
 			object_deinit(&o);
 			if (r == -EBADMSG)
-				damaged(s->repo, REPO_INDEX, list.ids[i], "what it says makes no sense",
+				object_damaged(s->repo, REPO_INDEX, list.ids[i], "what it says makes no sense",
 					&why);
 		}
 		if (r == -EBADMSG) {

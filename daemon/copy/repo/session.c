@@ -59,7 +59,7 @@ static int parse_lease(const struct repo *repo, const struct object *o, struct l
 	int r = 0;
 
 	if (o->length != LEASE_BODY + (uint64_t)n * REPO_ID)
-		return damaged(repo, REPO_LEASE, lease->id, "what it says makes no sense", e);
+		return object_damaged(repo, REPO_LEASE, lease->id, "what it says makes no sense", e);
 	lease->began_at = get64(o->body);
 	memcpy(lease->session, o->body + 8, REPO_ID);
 	for (uint32_t i = 0; i < n && !r; i++)
