@@ -291,6 +291,7 @@ static int plan_volume(void *obj, void *data)
 	case BVOL_VOLUME_STATUS_IN_USE:
 	case BVOL_VOLUME_STATUS_EXTENDING:
 	case BVOL_VOLUME_STATUS_ERROR_EXTENDING:
+	case BVOL_VOLUME_STATUS_BACKING_UP:
 		break;
 	default:
 		return 0;
@@ -425,6 +426,9 @@ int manager_coldplug(struct manager *m, struct err *e)
 	r = loop_timer(m->loop, DEADLINE_USEC, on_deadline, m, &m->deadline);
 	if (!r)
 		r = engine_count(&m->service.engine, e);
+	/* Jobs that need no pool wait for none. */
+	if (!r)
+		r = engine_resume(&m->service.engine, NULL, e);
 	/* Counted once for this walk, so that a pool that is up at once does not end it. */
 	m->opening = 1;
 	if (!r)

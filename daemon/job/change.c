@@ -250,6 +250,20 @@ int change_group_snapshot(struct change *c, struct bvol_group_snapshot *o, uint3
 	return change_row(c, &subject, o, from, status, error, e);
 }
 
+int change_backup(struct change *c, struct bvol_backup *o, uint32_t status, const char *error,
+		  struct err *e)
+{
+	static const struct subject subject = {
+		&bvol_type_backup, &state_backup, &bvol_enum_backup_status,
+		BVOL_BACKUP_STATUS_DELETED, BVOL_EVENT_KIND_NONE, BVOL_A_BACKUP_ERROR,
+	};
+	uint32_t from = o->status;
+
+	codec_set(o, BVOL_A_BACKUP_STATUS, status, status);
+	codec_set(o, BVOL_A_BACKUP_UPDATED_AT, updated_at, change_now());
+	return change_row(c, &subject, o, from, status, error, e);
+}
+
 int change_say(struct change *c, const char *text)
 {
 	struct bvol_event *event = c->n_pending ? c->pending[c->n_pending - 1] : NULL;

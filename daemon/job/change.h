@@ -41,6 +41,9 @@ int change_snapshot(struct change *c, struct bvol_snapshot *o, uint32_t status, 
 /* Tells nobody: its snapshots do. */
 int change_group_snapshot(struct change *c, struct bvol_group_snapshot *o, uint32_t status,
 			  const char *error, struct err *e);
+/* Tells nobody either: the job does. */
+int change_backup(struct change *c, struct bvol_backup *o, uint32_t status, const char *error,
+		  struct err *e);
 int change_export(struct change *c, struct bvol_export *o, uint32_t status, const char *error,
 		  struct err *e);
 int change_job(struct change *c, struct bvol_job *o, uint32_t status, const char *error,

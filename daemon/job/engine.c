@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -144,7 +145,8 @@ static int job_advance(struct job *job, struct err *e)
 			r = job_end(job, true, e);
 			continue;
 		}
-		if (!lane_held(job, job->step)) {
+		/* What is not going to be done needs no turn. */
+		if (!job_is_cancelled(job) && !lane_held(job, job->step)) {
 			r = job->lane ? -EAGAIN : lane_try(job, job->step);
 			if (r == -EAGAIN) {
 				r = job_write(job, job->row->status, e);
@@ -560,6 +562,32 @@ int job_prepare(struct job *job, struct err *e)
 	return 0;
 }
 
+void job_wake(struct job *job)
+{
+	if (lane_leave(job))
+		job_run(job);
+}
+
+char *engine_waits(const struct engine *engine, const struct bvol_uuid *id)
+{
+	char uuid[BVOL_UUID_TEXT], *text = NULL;
+	const struct job *job = engine->jobs, *other;
+	int n;
+
+	while (job && memcmp(&job->row->id, id, sizeof(*id)))
+		job = job->next_job;
+	other = job ? lane_blocker(job) : NULL;
+	if (!other)
+		return NULL;
+	if (other == job)
+		n = asprintf(&text, "for one of %u jobs that work in repositories on this node to end",
+			     engine->repos);
+	else
+		n = asprintf(&text, "for the %s job %s to get on", other->row->kind,
+			     bvol_uuid_text(&other->row->id, uuid));
+	return n < 0 ? NULL : text;
+}
+
 void job_start(struct job *job)
 {
 	job->engine->running++;
@@ -567,7 +595,7 @@ void job_start(struct job *job)
 	job->engine->jobs = job;
 	if (job->next)
 		job_go(job, job->next);
-	else if (lane_held(job, job->step) || !lane_wait(job, job->step))
+	else if (job_is_cancelled(job) || lane_held(job, job->step) || !lane_wait(job, job->step))
 		job_run(job);
 }
 

@@ -33,6 +33,7 @@ enum job_lane {
 	LANE_EXPORT,	/* the job's export */
 	LANE_WIPE,	/* the job's pool again, for wipes, which take long: one after the other */
 	LANE_LEFT,	/* in none: the one of the step before is let go of */
+	LANE_REPO,	/* the job's repository; of all of these no more than engine.repos_max at a time */
 };
 
 struct engine;
@@ -46,6 +47,7 @@ struct job {
 	struct job *next_job;	/* of the engine's */
 	struct job *next_in_lane;
 	struct lane *lane;
+	uint64_t arrival;	/* number of its arrival in a lane's queue, 0: it stands in none */
 	int next;		/* what job_prepare() found to be next, 0: nothing was prepared */
 	bool begun;		/* the workflow's begin() went through */
 	uint32_t wipe;		/* enum bvol_wipe: how its last wipe was planned */
@@ -125,6 +127,8 @@ struct engine {
 	bool watching;
 	struct pool_rate *rates;
 	struct lane *lanes;
+	unsigned int repos, repos_max;	/* held lanes of repositories; 0: no limit */
+	uint64_t arrivals;	/* in queues of lanes */
 	unsigned int running;	/* jobs that have not ended */
 	unsigned int ended;	/* rows of jobs that have */
 };
@@ -157,8 +161,12 @@ bool engine_heals(const struct engine *engine, const struct bvol_uuid *pool_id);
 bool engine_has_job(const struct engine *engine, const struct bvol_uuid *pool_id);
 /* Go on with the job that heals this pool, if a crash has interrupted one: 1 then, else 0. */
 int engine_heal(struct engine *engine, const struct bvol_uuid *pool_id, struct err *e);
-/* Go on with every job of this pool that a crash interrupted. */
+/* Go on with every job of this pool, NULL: of none, that a crash interrupted. */
 int engine_resume(struct engine *engine, const struct bvol_uuid *pool_id, struct err *e);
+/* What the job waits for, in words; NULL when it does not wait for others. For free(). */
+char *engine_waits(const struct engine *engine, const struct bvol_uuid *id);
+/* A job that is not to wait for its turn any more, but to go on at once. */
+void job_wake(struct job *job);
 void engine_deinit(struct engine *engine);
 
 /*
@@ -199,6 +207,8 @@ extern const struct job_flow flow_pool_create, flow_pool_delete, flow_pool_scrub
 	flow_volume_delete, flow_volume_extend, flow_volume_revert, flow_snapshot_create,
 	flow_snapshot_delete, flow_group_snapshot_create, flow_group_snapshot_delete,
 	flow_export_create, flow_export_delete, flow_pool_extend, flow_pool_spare, flow_pool_grow,
-	flow_pool_adjust, flow_pool_metadata, flow_pool_export, flow_pool_import, flow_pool_repair;
+	flow_pool_adjust, flow_pool_metadata, flow_pool_export, flow_pool_import, flow_pool_repair,
+	flow_backup_create, flow_backup_restore, flow_backup_delete, flow_backup_verify,
+	flow_repository_gc, flow_repository_scrub;
 
 #endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -29,6 +30,16 @@ int flow_snapshot(struct job *job, struct bvol_snapshot **ret, struct err *e)
 int flow_export(struct job *job, struct bvol_export **ret, struct err *e)
 {
 	return flow_get(job, &bvol_type_export, &job->row->export_id, (void **)ret, e);
+}
+
+int flow_backup(struct job *job, struct bvol_backup **ret, struct err *e)
+{
+	return flow_get(job, &bvol_type_backup, &job->row->backup_id, (void **)ret, e);
+}
+
+int flow_repository(struct job *job, struct bvol_repository **ret, struct err *e)
+{
+	return flow_get(job, &bvol_type_repository, &job->row->repository_id, (void **)ret, e);
 }
 
 int flow_pool(struct job *job, struct bvol_pool **ret, const struct provider_ops **provider,
@@ -164,6 +175,25 @@ int flow_set_export(struct job *job, uint32_t status, const char *error, struct 
 	int r = flow_export(job, &export, e);
 
 	return r < 0 ? r : change_export(flow_change(job), export, status, error, e);
+}
+
+int flow_set_backup(struct job *job, uint32_t status, const char *error, struct err *e)
+{
+	_cleanup_backup_ backup = NULL;
+	int r = flow_backup(job, &backup, e);
+
+	return r < 0 ? r : change_backup(flow_change(job), backup, status, error, e);
+}
+
+int flow_report(struct job *job, const char *format, ...)
+{
+	char text[BVOL_SENTENCE_MAX + 1];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	return codec_append_list(&bvol_type_job, job->row, BVOL_A_JOB_REPORT, text);
 }
 
 int flow_plan_pool_destroy(struct job *job, struct action **ret, struct err *e)

@@ -51,10 +51,25 @@ static inline void group_snapshot_freep(struct bvol_group_snapshot **o)
 #define _cleanup_group_ _cleanup_(group_freep) struct bvol_group *
 #define _cleanup_group_snapshot_ _cleanup_(group_snapshot_freep) struct bvol_group_snapshot *
 
+static inline void backup_freep(struct bvol_backup **o)
+{
+	bvol_free(&bvol_type_backup, *o);
+}
+
+static inline void repository_freep(struct bvol_repository **o)
+{
+	bvol_free(&bvol_type_repository, *o);
+}
+
+#define _cleanup_backup_ _cleanup_(backup_freep) struct bvol_backup *
+#define _cleanup_repository_ _cleanup_(repository_freep) struct bvol_repository *
+
 /* The job's objects, read anew; an object that is not there is a bug and an error. */
 int flow_volume(struct job *job, struct bvol_volume **ret, struct err *e);
 int flow_snapshot(struct job *job, struct bvol_snapshot **ret, struct err *e);
 int flow_export(struct job *job, struct bvol_export **ret, struct err *e);
+int flow_backup(struct job *job, struct bvol_backup **ret, struct err *e);
+int flow_repository(struct job *job, struct bvol_repository **ret, struct err *e);
 int flow_pool(struct job *job, struct bvol_pool **ret, const struct provider_ops **provider,
 	      struct err *e);
 
@@ -84,17 +99,20 @@ int flow_set_pool(struct job *job, uint32_t status, const char *error, struct er
 int flow_set_volume(struct job *job, uint32_t status, const char *error, struct err *e);
 int flow_set_snapshot(struct job *job, uint32_t status, const char *error, struct err *e);
 int flow_set_export(struct job *job, uint32_t status, const char *error, struct err *e);
+int flow_set_backup(struct job *job, uint32_t status, const char *error, struct err *e);
+/* One more sentence of what the job has done; -ENOMEM. */
+int flow_report(struct job *job, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /*
  * In the transaction that ends a destroy: keep a record of what became of the
  * bytes of the device, which were those of this object.
  */
-struct record {
+struct recorded {
 	enum bvol_wiped what;
 	const struct bvol_uuid *id;
 	const char *name, *project;
 };
-int flow_record(struct job *job, const struct bvol_uuid *device, const struct record *of,
+int flow_record(struct job *job, const struct bvol_uuid *device, const struct recorded *of,
 		struct err *e);
 /* The same for a device that had a content of the job's volume. */
 int flow_record_volume(struct job *job, enum bvol_wiped what, const struct bvol_uuid *device,

@@ -23,5 +23,11 @@ const struct job_flow *const job_flows[] = {
 	&flow_group_snapshot_delete,
 	&flow_export_create,
 	&flow_export_delete,
+	&flow_backup_create,
+	&flow_backup_restore,
+	&flow_backup_delete,
+	&flow_backup_verify,
+	&flow_repository_gc,
+	&flow_repository_scrub,
 	NULL,
 };

@@ -6,12 +6,12 @@
 
 #include "job/engine.h"
 
-/* A queue for one pool or one export; exists while a job holds it. */
+/* A queue for one pool, export or repository; exists while a job holds it or waits for it. */
 struct lane {
 	struct lane *next;
 	enum job_lane kind;
 	struct bvol_uuid key;
-	struct job *holder;
+	struct job *holder;	/* NULL: repositories alone, see engine.repos_max */
 	struct job *waiting;	/* by next_in_lane, first comes first */
 };
 
@@ -23,5 +23,9 @@ int lane_try(struct job *job, const struct job_step *step);
 int lane_wait(struct job *job, const struct job_step *step);
 /* Let go; returns the job that holds the lane now and has to be run, or NULL. */
 struct job *lane_release(struct job *job);
+/* Leave the line; false: it stands in none. */
+bool lane_leave(struct job *job);
+/* Who holds what the job waits for; itself: nobody, it is the node that has enough to do. */
+const struct job *lane_blocker(const struct job *job);
 
 #endif

@@ -32,7 +32,7 @@ static int describe(struct bvol_proof *proof, const struct bvol_pool *pool,
 	return r ?: codec_set_string(type, proof, BVOL_A_PROOF_DONE, wiped->text);
 }
 
-static struct bvol_proof *proof_new(struct job *job, const struct record *of)
+static struct bvol_proof *proof_new(struct job *job, const struct recorded *of)
 {
 	struct bvol_proof *proof = codec_new(&bvol_type_proof);
 
@@ -61,7 +61,7 @@ static struct provider_wiped untouched(struct job *job)
 }
 
 static int record(struct job *job, const struct bvol_pool *pool,
-		  const struct provider_wiped *wiped, const struct record *of, struct err *e)
+		  const struct provider_wiped *wiped, const struct recorded *of, struct err *e)
 {
 	struct bvol_proof *proof = proof_new(job, of);
 	int r = proof ? describe(proof, pool, wiped) : -ENOMEM;
@@ -74,11 +74,11 @@ static int record(struct job *job, const struct bvol_pool *pool,
 int flow_record_scrub(struct job *job, const struct bvol_pool *pool,
 		      const struct provider_wiped *wiped, struct err *e)
 {
-	return record(job, pool, wiped, &(struct record) {
+	return record(job, pool, wiped, &(struct recorded) {
 		BVOL_WIPED_SCRUBBED, &pool->id, pool->name, "" }, e);
 }
 
-int flow_record(struct job *job, const struct bvol_uuid *device, const struct record *of,
+int flow_record(struct job *job, const struct bvol_uuid *device, const struct recorded *of,
 		struct err *e)
 {
 	const struct provider_ops *provider;
@@ -103,6 +103,6 @@ int flow_record_volume(struct job *job, enum bvol_wiped what, const struct bvol_
 	_cleanup_volume_ volume = NULL;
 	int r = flow_volume(job, &volume, e);
 
-	return r < 0 ? r : flow_record(job, device, &(struct record) {
+	return r < 0 ? r : flow_record(job, device, &(struct recorded) {
 		what, &volume->id, volume->name, volume->project }, e);
 }

@@ -101,7 +101,7 @@ int snapshots_gone(struct job *job, struct bvol_snapshot *snapshot, struct err *
 	};
 	_cleanup_group_snapshot_ gs = NULL;
 	uint64_t left;
-	int r = flow_record(job, &snapshot->id, &(struct record) {
+	int r = flow_record(job, &snapshot->id, &(struct recorded) {
 		BVOL_WIPED_SNAPSHOT, &snapshot->id, snapshot->name, snapshot->project }, e);
 
 	if (!r)

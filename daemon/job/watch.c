@@ -264,5 +264,7 @@ int job_order(struct engine *engine, const struct bvol_uuid *id, enum action_ord
 	/* The rate begins anew. */
 	job->seen_at = job->rate = 0;
 	give_order(job, order, value);
+	if (job_is_cancelled(job))
+		job_wake(job);
 	return 0;
 }

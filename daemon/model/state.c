@@ -41,11 +41,14 @@ const struct state_machine state_pool = {
 #define VOLUME(state) BIT(BVOL_VOLUME_STATUS_##state)
 
 static const uint32_t volume_moves[] = {
-	[BVOL_VOLUME_STATUS_CREATING] = VOLUME(AVAILABLE) | VOLUME(ERROR),
+	[BVOL_VOLUME_STATUS_CREATING] =
+		VOLUME(AVAILABLE) | VOLUME(RESTORING_BACKUP) | VOLUME(ERROR),
 	[BVOL_VOLUME_STATUS_AVAILABLE] =
-		VOLUME(IN_USE) | VOLUME(EXTENDING) | VOLUME(REVERTING) | VOLUME(DELETING) | VOLUME(ERROR),
+		VOLUME(IN_USE) | VOLUME(EXTENDING) | VOLUME(REVERTING) | VOLUME(DELETING) |
+		VOLUME(ERROR) | VOLUME(BACKING_UP) | VOLUME(RESTORING_BACKUP),
 	/* In use is what has a session: first it logs out. */
-	[BVOL_VOLUME_STATUS_IN_USE] = VOLUME(AVAILABLE) | VOLUME(EXTENDING) | VOLUME(ERROR),
+	[BVOL_VOLUME_STATUS_IN_USE] =
+		VOLUME(AVAILABLE) | VOLUME(EXTENDING) | VOLUME(ERROR) | VOLUME(BACKING_UP),
 	/* Sessions come and go meanwhile: the end says which of the two it is. */
 	[BVOL_VOLUME_STATUS_EXTENDING] =
 		VOLUME(AVAILABLE) | VOLUME(IN_USE) | VOLUME(ERROR_EXTENDING),
@@ -57,31 +60,59 @@ static const uint32_t volume_moves[] = {
 	[BVOL_VOLUME_STATUS_ERROR_EXTENDING] = VOLUME(EXTENDING) | VOLUME(DELETING) | VOLUME(ERROR),
 	[BVOL_VOLUME_STATUS_ERROR_DELETING] = VOLUME(DELETING),
 	[BVOL_VOLUME_STATUS_DELETED] = 0,
+	/* It is read alone, so whatever becomes of the backup it is as it was. */
+	[BVOL_VOLUME_STATUS_BACKING_UP] = VOLUME(AVAILABLE) | VOLUME(IN_USE),
+	/* Back to available also when nothing was written yet. */
+	[BVOL_VOLUME_STATUS_RESTORING_BACKUP] = VOLUME(AVAILABLE) | VOLUME(ERROR_RESTORING),
+	[BVOL_VOLUME_STATUS_ERROR_RESTORING] = VOLUME(DELETING) | VOLUME(RESTORING_BACKUP),
 };
 
 const struct state_machine state_volume = {
 	.names = &bvol_enum_volume_status,
 	.moves = volume_moves, .n = sizeof(volume_moves) / sizeof(volume_moves[0]),
-	.transitional = VOLUME(CREATING) | VOLUME(EXTENDING) | VOLUME(REVERTING) | VOLUME(DELETING),
+	.transitional = VOLUME(CREATING) | VOLUME(EXTENDING) | VOLUME(REVERTING) | VOLUME(DELETING) |
+			VOLUME(BACKING_UP) | VOLUME(RESTORING_BACKUP),
 };
 
 #define SNAPSHOT(state) BIT(BVOL_SNAPSHOT_STATUS_##state)
 
 static const uint32_t snapshot_moves[] = {
 	[BVOL_SNAPSHOT_STATUS_CREATING] = SNAPSHOT(AVAILABLE) | SNAPSHOT(ERROR),
-	[BVOL_SNAPSHOT_STATUS_AVAILABLE] = SNAPSHOT(DELETING) | SNAPSHOT(ERROR),
+	[BVOL_SNAPSHOT_STATUS_AVAILABLE] =
+		SNAPSHOT(DELETING) | SNAPSHOT(ERROR) | SNAPSHOT(BACKING_UP),
 	/* Back to available when it turns out to be busy. */
 	[BVOL_SNAPSHOT_STATUS_DELETING] =
 		SNAPSHOT(DELETED) | SNAPSHOT(ERROR_DELETING) | SNAPSHOT(AVAILABLE),
 	[BVOL_SNAPSHOT_STATUS_ERROR] = SNAPSHOT(DELETING),
 	[BVOL_SNAPSHOT_STATUS_ERROR_DELETING] = SNAPSHOT(DELETING),
 	[BVOL_SNAPSHOT_STATUS_DELETED] = 0,
+	[BVOL_SNAPSHOT_STATUS_BACKING_UP] = SNAPSHOT(AVAILABLE),
 };
 
 const struct state_machine state_snapshot = {
 	.names = &bvol_enum_snapshot_status,
 	.moves = snapshot_moves, .n = sizeof(snapshot_moves) / sizeof(snapshot_moves[0]),
-	.transitional = SNAPSHOT(CREATING) | SNAPSHOT(DELETING),
+	.transitional = SNAPSHOT(CREATING) | SNAPSHOT(DELETING) | SNAPSHOT(BACKING_UP),
+};
+
+#define BACKUP(state) BIT(BVOL_BACKUP_STATUS_##state)
+
+static const uint32_t backup_moves[] = {
+	[BVOL_BACKUP_STATUS_CREATING] = BACKUP(AVAILABLE) | BACKUP(ERROR),
+	/* Error: it was found damaged. */
+	[BVOL_BACKUP_STATUS_AVAILABLE] = BACKUP(RESTORING) | BACKUP(DELETING) | BACKUP(ERROR) | BACKUP(DELETED),
+	[BVOL_BACKUP_STATUS_DELETING] = BACKUP(DELETED) | BACKUP(ERROR_DELETING),
+	[BVOL_BACKUP_STATUS_RESTORING] = BACKUP(AVAILABLE),
+	/* Available: the repository has a whole one again. */
+	[BVOL_BACKUP_STATUS_ERROR] = BACKUP(AVAILABLE) | BACKUP(DELETING) | BACKUP(DELETED),
+	[BVOL_BACKUP_STATUS_ERROR_DELETING] = BACKUP(DELETING) | BACKUP(DELETED),
+	[BVOL_BACKUP_STATUS_DELETED] = 0,
+};
+
+const struct state_machine state_backup = {
+	.names = &bvol_enum_backup_status,
+	.moves = backup_moves, .n = sizeof(backup_moves) / sizeof(backup_moves[0]),
+	.transitional = BACKUP(CREATING) | BACKUP(DELETING) | BACKUP(RESTORING),
 };
 
 #define EXPORT(state) BIT(BVOL_EXPORT_STATUS_##state)

@@ -18,7 +18,8 @@ struct state_machine {
 	uint32_t transitional;		/* bits of those that a job ends, whatever happens */
 };
 
-extern const struct state_machine state_pool, state_volume, state_snapshot, state_export, state_job;
+extern const struct state_machine state_pool, state_volume, state_snapshot, state_backup,
+	state_export, state_job;
 
 /* May to follow from? A state does not follow itself. */
 bool state_may(const struct state_machine *m, uint32_t from, uint32_t to);

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "bvol.h"
+#include "copy/copy.h"
 #include "store/records.h"
 #include "store/store.h"
 #include "util/action.h"
@@ -35,8 +36,6 @@ struct provider_stat {
 	struct action action;
 	struct provider_usage usage;
 };
-
-struct copy_limit;
 
 /* How a device's bytes go. */
 struct provider_wipe {
@@ -165,6 +164,18 @@ struct provider_swap {
 	struct provider_loss *lost;
 };
 
+/*
+ * An action that reads which parts of a device hold something, filled in by act: in
+ * bytes of the device, in order, not touching. What is in none of mapped reads as
+ * zeroes; what is in same is as on the device that it was compared with. Their
+ * number is bounded: where a device has more, mapped says too much, same too little.
+ */
+struct provider_extents {
+	struct action action;
+	struct copy_extent *mapped, *same;
+	size_t n_mapped, n_same;
+};
+
 struct provider_check;
 
 struct provider_ops {
@@ -282,6 +293,9 @@ struct provider_ops {
 	/* *ret NULL: there is no such device. */
 	int (*mapped)(struct store *store, const struct bvol_pool *pool, const struct bvol_uuid *id,
 		      struct provider_mapped **ret, struct err *e);
+	/* base: to compare with, NULL for none. *ret NULL: there is no such device, or no such base. */
+	int (*extents)(struct store *store, const struct bvol_pool *pool, const struct bvol_uuid *id,
+		       const struct bvol_uuid *base, struct provider_extents **ret, struct err *e);
 	/* Deactivates first. */
 	int (*destroy)(struct store *store, const struct bvol_pool *pool,
 		       const struct bvol_uuid *id, struct action **ret, struct err *e);

@@ -281,6 +281,7 @@ static const struct {
 } words[] = {
 	{ &bvol_type_group_snapshot, "group snapshot", "group snapshot-list" },
 	{ &bvol_type_volume_type, "volume type", "type list" },
+	{ &bvol_type_repository, "repository", "repo list" },
 };
 
 static const char *word_of(const struct bvol_type *type)

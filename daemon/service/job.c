@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Jobs: what they do, and what they are told. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "service/service.h"
@@ -11,7 +12,11 @@ static int decorate(struct service *service, void *obj)
 	const struct bvol_uuid *id = &((struct bvol_job *)obj)->id;
 	const struct bvol_job *now = engine_job(&service->engine, id);
 	struct bvol_job *row = obj;
+	char *waiting = now ? engine_waits(&service->engine, id) : NULL;
 
+	if (waiting)
+		codec_set_string(&bvol_type_job, row, BVOL_A_JOB_WAITING, waiting);
+	free(waiting);
 	if (!now)
 		return 0;
 	row->progress = now->progress;

@@ -136,6 +136,7 @@ int service_init(struct service *service, struct err *e)
 		.change = &service->change,
 		.workers = service->workers,
 		.loop = service->loop,
+		.repos_max = service->config->backup_jobs,
 		.hooks = {
 			.announce = announce,
 			.withdraw = withdraw,

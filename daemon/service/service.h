@@ -238,6 +238,16 @@ int verb_job_resume(struct call *call);
 int verb_job_set(struct call *call);
 int verb_wipe_list(struct call *call);
 int verb_wipe_check(struct call *call);
+int verb_repository_attach(struct call *call);
+int verb_repository_list(struct call *call);
+int verb_repository_detach(struct call *call);
+int verb_repository_gc(struct call *call);
+int verb_repository_scrub(struct call *call);
+int verb_backup_create(struct call *call);
+int verb_backup_list(struct call *call);
+int verb_backup_delete(struct call *call);
+int verb_backup_restore(struct call *call);
+int verb_backup_verify(struct call *call);
 int verb_quota_list(struct call *call);
 int verb_quota_set(struct call *call);
 
@@ -268,6 +278,26 @@ int pool_stays(struct call *call, const struct bvol_uuid *pool_id);
 /* The type of a volume; *ret NULL when it has none. */
 int volume_type(struct service *service, const struct bvol_volume *volume,
 		struct bvol_volume_type **ret, struct err *e);
+
+/* Files' helpers of repositories and backups. By name or UUID, or the one that there is. */
+int repository_find(struct call *call, const char *ref, struct bvol_repository **ret);
+int repository_decorate(struct service *service, void *obj);
+/*
+ * Look on a worker what is in a repository, write it down, and answer with the
+ * repository's object. row: with path, key file and name; taken over. Returns as
+ * a verb does.
+ */
+int scan_ask(struct call *call, struct bvol_repository *row);
+/* Does one look into it now? By its name. */
+bool scan_runs(const char *name);
+/* -EBUSY with a sentence while a job that has not ended has this object, of this kind (NULL: any). */
+int call_check_jobs(struct call *call, uint16_t attr, const struct bvol_uuid *id, const char *kind,
+		    const char *what);
+int backup_find(struct call *call, struct bvol_backup **ret);
+int backup_answer(struct call *call, struct bvol_backup *backup);
+/* A job in the repository of this backup; NULL without memory. */
+struct bvol_job *backup_job(struct call *call, const char *kind, const struct bvol_backup *backup);
+int backup_check_status(struct call *call, const struct bvol_backup *backup, const char *todo);
 
 /* Group files' helpers, also for volumes. */
 int group_find(struct call *call, const char *ref, struct bvol_group **ret);

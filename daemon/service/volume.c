@@ -453,10 +453,14 @@ int verb_volume_delete(struct call *call)
 		r = no_snapshots(call, volume);
 	if (!r)
 		r = no_copies_in_the_making(call, volume, "deleted");
+	/* What is left of its temporary snapshot goes as the volume's type wants it. */
+	if (!r)
+		r = call_check_jobs(call, BVOL_A_JOB_VOLUME_ID, &volume->id, "backup-create", "volume");
 	if (!r)
 		r = no_group(call, volume);
 	if (!r && volume->status != BVOL_VOLUME_STATUS_AVAILABLE &&
 	    volume->status != BVOL_VOLUME_STATUS_ERROR &&
+	    volume->status != BVOL_VOLUME_STATUS_ERROR_RESTORING &&
 	    volume->status != BVOL_VOLUME_STATUS_ERROR_EXTENDING &&
 	    volume->status != BVOL_VOLUME_STATUS_ERROR_DELETING)
 		r = wrong_status(call, volume, "deleted");

@@ -10,7 +10,7 @@
 #include "util/err.h"
 
 /* Most columns of a table. */
-#define ROW_COLUMNS_MAX 32
+#define ROW_COLUMNS_MAX 48
 
 enum sql_kind { SQL_NULL, SQL_INT, SQL_TEXT };
 

@@ -11,6 +11,7 @@ const char *const schema_steps[] = {
 #include "007.sql.inc"
 #include "008.sql.inc"
 #include "009.sql.inc"
+#include "010.sql.inc"
 };
 
 const uint32_t schema_newest = sizeof(schema_steps) / sizeof(schema_steps[0]);

@@ -61,6 +61,7 @@ static const struct key keys[] = {
 	{ "thin", "over-subscription", NUMBER, AT(over_subscription), "2000", 100, 100000, NULL },
 	{ "thin", "warn", TEXT, AT(warn), "80,90,95", 1, 40, NULL },
 	{ "thin", "grow", NUMBER, AT(grow), "80", 1, 99, NULL },
+	{ "backup", "jobs", NUMBER, AT(backup_jobs), "2", 1, 32, NULL },
 	{ "quota", "volumes", LIMIT, AT(quota.volumes), "-1", -1, LIMIT_MAX, NULL },
 	{ "quota", "snapshots", LIMIT, AT(quota.snapshots), "-1", -1, LIMIT_MAX, NULL },
 	{ "quota", "gigabytes", LIMIT, AT(quota.gigabytes), "-1", -1, LIMIT_MAX, NULL },

@@ -33,6 +33,8 @@ struct config {
 	uint32_t over_subscription;	/* percent, 100 to 100000 */
 	char *warn;			/* as levels_parse() takes it, see config_check() */
 	uint32_t grow;			/* percent, 1 to 99 */
+	/* [backup] */
+	uint32_t backup_jobs;		/* that work in repositories at a time, 1 to 32 */
 	/* [quota] */
 	struct quota_limits quota;
 	/* [module] */

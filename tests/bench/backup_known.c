@@ -54,7 +54,7 @@ static int back_up(const struct repo *repo, const char *file, const struct manif
 
 	if (!r)
 		r = backup_run(repo, &plan, &run, &m, &e);
-	source_free(plan.source);
+	backup_source_free(plan.source);
 	if (r)
 		return fail(file, &e);
 	memcpy(&id, m->id, sizeof(id));

@@ -198,6 +198,54 @@ static const struct job_flow long_flow = {
 	.failed = failed,
 };
 
+/* A step in a repository, of which each waits until the test lets it go. */
+struct gated {
+	struct action action;
+	unsigned int bit;
+};
+
+static unsigned int released, began;	/* bits, under work.lock */
+
+static int gated_act(struct action *a, struct err *e)
+{
+	unsigned int bit = ((struct gated *)a)->bit;
+
+	pthread_mutex_lock(&work.lock);
+	began |= bit;
+	while (!(released & bit))
+		pthread_cond_wait(&work.told, &work.lock);
+	pthread_mutex_unlock(&work.lock);
+	return 0;
+}
+
+static void let_go(unsigned int bits)
+{
+	pthread_mutex_lock(&work.lock);
+	released |= bits;
+	pthread_cond_broadcast(&work.told);
+	pthread_mutex_unlock(&work.lock);
+}
+
+static int plan_gated(struct job *job, struct action **ret, struct err *e)
+{
+	struct gated *gated = calloc(1, sizeof(*gated));
+
+	gated->action = (struct action) { .act = gated_act, .free = letter_free };
+	gated->bit = 1u << job->row->size;
+	*ret = &gated->action;
+	return 0;
+}
+
+static const struct job_flow repo_flow = {
+	.kind = "repo",
+	.steps = (const struct job_step[]) {
+		{ "work", LANE_REPO, plan_gated, NULL },
+		{ 0 },
+	},
+	.cancel = (const char *const[]) { "work", NULL },
+	.failed = failed,
+};
+
 static const struct job_flow flow = {
 	.kind = "test",
 	.begin = begin,
@@ -225,7 +273,7 @@ static const struct job_flow apart_flow = {
 	.failed = failed,
 };
 
-const struct job_flow *const job_flows[] = { &flow, &long_flow, &apart_flow, NULL };
+const struct job_flow *const job_flows[] = { &flow, &long_flow, &apart_flow, &repo_flow, NULL };
 
 static char told[128];	/* of progress, last */
 
@@ -633,6 +681,77 @@ static void what_is_short_takes_no_orders(void **state)
 	bvol_free(&bvol_type_job, row);
 }
 
+static struct bvol_uuid repo_make(unsigned int repository, unsigned int number)
+{
+	struct bvol_job *row = codec_new(&bvol_type_job);
+	struct bvol_uuid id;
+	struct job *job;
+
+	codec_set_string(&bvol_type_job, row, BVOL_A_JOB_KIND, "repo");
+	codec_set(row, BVOL_A_JOB_REPOSITORY_ID, repository_id, uuid(repository));
+	codec_set(row, BVOL_A_JOB_SIZE, size, number);
+	must(change_begin(&change, &err));
+	must(job_new(&engine, row, &job, &err));
+	must(job_prepare(job, &err));
+	id = job->row->id;
+	must(change_commit(&change, &err));
+	job_start(job);
+	return id;
+}
+
+static void assert_waits(const struct bvol_uuid *id, const char *part)
+{
+	char *text = engine_waits(&engine, id);
+
+	assert_int_equal(!text, !part);
+	assert_true(!part || strstr(text, part));
+	free(text);
+}
+
+/* One in each repository, two on the node; who waits says for what, and can be told to stop. */
+static void repositories_are_shared(void **state)
+{
+	struct bvol_uuid first, second, other, third;
+
+	engine.repos_max = 2;
+	released = began = 0;
+	jobs = 4;
+	first = repo_make(1, 0);
+	second = repo_make(1, 1);
+	other = repo_make(2, 2);
+	third = repo_make(3, 3);
+	assert_int_equal(engine.repos, 2);
+	assert_waits(&first, NULL);
+	assert_waits(&second, "for the repo job");
+	assert_waits(&other, NULL);
+	assert_waits(&third, "for one of 2 jobs");
+	ordered = second;
+	order(ACTION_CANCEL, 0);
+	assert_job(&second, BVOL_JOB_STATUS_FAILED, "work", "it was cancelled before its step work");
+	assert_int_equal(engine.repos, 2);
+	let_go(1u << 0 | 1u << 2 | 1u << 3);
+	must(loop_run(loop));
+	assert_int_equal(began, 1u << 0 | 1u << 2 | 1u << 3);
+	assert_job(&third, BVOL_JOB_STATUS_DONE, "work", NULL);
+	assert_int_equal(engine.repos, 0);
+	assert_null(engine.lanes);
+}
+
+/* It has no pool that would bring it back. */
+static void a_job_without_a_pool_goes_on_too(void **state)
+{
+	struct bvol_uuid id, pool = uuid(1);
+
+	released = 1;
+	id = repo_make(1, 0);
+	new_process();
+	must(engine_resume(&engine, &pool, &err));
+	assert_null(engine.jobs);
+	must(engine_resume(&engine, NULL, &err));
+	must(loop_run(loop));
+	assert_job(&id, BVOL_JOB_STATUS_DONE, "work", NULL);
+}
+
 static void ids_sort_by_time(void **state)
 {
 	struct bvol_uuid last, next;
@@ -669,6 +788,8 @@ int main(void)
 		ENGINE_TEST(a_job_is_ordered_about),
 		ENGINE_TEST(orders_wait_for_their_step),
 		ENGINE_TEST(what_is_short_takes_no_orders),
+		ENGINE_TEST(repositories_are_shared),
+		ENGINE_TEST(a_job_without_a_pool_goes_on_too),
 		cmocka_unit_test(ids_sort_by_time),
 	};
 

@@ -25,9 +25,9 @@ static const struct expected pool[] = {
 };
 
 static const struct expected volume[] = {
-	{ "creating", "available error ", true },
-	{ "available", "in-use extending reverting deleting error ", false },
-	{ "in-use", "available extending error ", false },
+	{ "creating", "available error restoring-backup ", true },
+	{ "available", "in-use extending reverting deleting error backing-up restoring-backup ", false },
+	{ "in-use", "available extending error backing-up ", false },
 	{ "extending", "available in-use error_extending ", true },
 	{ "reverting", "available error ", true },
 	{ "deleting", "deleted error_deleting available ", true },
@@ -35,15 +35,30 @@ static const struct expected volume[] = {
 	{ "error_extending", "extending deleting error ", false },
 	{ "error_deleting", "deleting ", false },
 	{ "deleted", "", false },
+	{ "backing-up", "available in-use ", true },
+	{ "restoring-backup", "available error_restoring ", true },
+	{ "error_restoring", "deleting restoring-backup ", false },
 	{},
 };
 
 static const struct expected snapshot[] = {
 	{ "creating", "available error ", true },
-	{ "available", "deleting error ", false },
+	{ "available", "deleting error backing-up ", false },
 	{ "deleting", "deleted error_deleting available ", true },
 	{ "error", "deleting ", false },
 	{ "error_deleting", "deleting ", false },
+	{ "deleted", "", false },
+	{ "backing-up", "available ", true },
+	{},
+};
+
+static const struct expected backup[] = {
+	{ "creating", "available error ", true },
+	{ "available", "deleting restoring error deleted ", false },
+	{ "deleting", "deleted error_deleting ", true },
+	{ "restoring", "available ", true },
+	{ "error", "available deleting deleted ", false },
+	{ "error_deleting", "deleting deleted ", false },
 	{ "deleted", "", false },
 	{},
 };
@@ -72,7 +87,7 @@ static const struct {
 	const struct expected *expected;
 } machines[] = {
 	{ &state_pool, pool }, { &state_volume, volume }, { &state_snapshot, snapshot },
-	{ &state_export, export }, { &state_job, job },
+	{ &state_backup, backup }, { &state_export, export }, { &state_job, job },
 };
 
 static bool listed(const char *list, const char *name)

@@ -2,58 +2,18 @@
 #include <errno.h>
 
 #include "copy/backup.h"
+#include "copy/repo/describe.h"
 #include "copy/restore.h"
 #include "size.h"
 #include "tool.h"
 #include "util/str.h"
 
-static struct bvol_backup *object_of(const struct manifest *m)
-{
-	static const struct {
-		const char *key;
-		size_t offset;
-		uint16_t attr;
-	} texts[] = {
-		{ "name", offsetof(struct bvol_backup, name), BVOL_A_BACKUP_NAME },
-		{ "volume_id", offsetof(struct bvol_backup, volume_id), BVOL_A_BACKUP_VOLUME_ID },
-		{ "volume_name", offsetof(struct bvol_backup, volume_name), BVOL_A_BACKUP_VOLUME_NAME },
-		{ "project", offsetof(struct bvol_backup, project), BVOL_A_BACKUP_PROJECT },
-	};
-	struct bvol_backup *o = calloc(1, sizeof(*o));
-
-	if (!o)
-		return NULL;
-	memcpy(&o->id, m->id, REPO_ID);
-	o->has |= BVOL_BIT(BVOL_A_BACKUP_ID);
-	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-		const char *value = manifest_get(m, texts[i].key);
-
-		if (!value)
-			continue;
-		*(char **)((char *)o + texts[i].offset) = strdup(value);
-		o->has |= BVOL_BIT(texts[i].attr);
-	}
-	if (m->has_parent) {
-		memcpy(&o->parent_id, m->parent, REPO_ID);
-		o->has |= BVOL_BIT(BVOL_A_BACKUP_PARENT_ID);
-	}
-	SET(o, BACKUP, IS_INCREMENTAL, is_incremental, m->has_parent);
-	SET(o, BACKUP, SIZE, size, m->size);
-	SET(o, BACKUP, CHUNK_SIZE, chunk_size, m->chunk_size);
-	SET(o, BACKUP, CHUNKS, chunks, m->data);
-	SET(o, BACKUP, ZERO_CHUNKS, zero_chunks, m->zero);
-	SET(o, BACKUP, SAME_CHUNKS, same_chunks, m->same);
-	SET(o, BACKUP, STORED_CHUNKS, stored_chunks, m->stored);
-	SET(o, BACKUP, PATCHED_CHUNKS, patched_chunks, m->patches);
-	SET(o, BACKUP, ADDED, added, m->added);
-	SET(o, BACKUP, DATA_AT, data_at, m->read_at);
-	SET(o, BACKUP, CREATED_AT, created_at, m->done_at);
-	return o;
-}
+/* Of a list; the daemon's have a status besides. */
+#define COLUMNS "id name size is_incremental added created_at"
 
 static int print_backup(const struct context *ctx, const struct manifest *m)
 {
-	struct bvol_backup *o = object_of(m);
+	struct bvol_backup *o = manifest_describe(m);
 
 	if (!o) {
 		complain("out of memory");
@@ -132,7 +92,7 @@ static int keep_backup(void *data, struct manifest *m, struct err *e)
 
 	if (more) {
 		all->list = more;
-		all->list[all->n] = object_of(m);
+		all->list[all->n] = manifest_describe(m);
 		all->n += all->list[all->n] != NULL;
 	}
 	manifest_free(m);
@@ -163,7 +123,7 @@ static bool is_parent(const struct backups *all, const struct bvol_uuid *id)
 
 int backup_list_command(struct context *ctx)
 {
-	struct listing *listing = listing_new(&bvol_type_backup, ctx->command->columns, ctx->json);
+	struct listing *listing = listing_new(&bvol_type_backup, COLUMNS, ctx->json);
 	_cleanup_(repo_closep) struct repo *repo = NULL;
 	struct backups all = { 0 };
 	struct err e = { 0 };
@@ -232,7 +192,7 @@ static int add_page(void *data, uint32_t page, const uint8_t (*ids)[CHUNK_ID], u
 
 static int show_map(const struct context *ctx, const struct repo *repo, const struct manifest *m)
 {
-	struct mapper k = { .m = m, .o = object_of(m) };
+	struct mapper k = { .m = m, .o = manifest_describe(m) };
 	struct err e = { 0 };
 	int r = k.o ? restore_map(repo, m, add_page, &k, &e) : err_set(&e, -ENOMEM, "out of memory");
 

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
-#include <sys/stat.h>
 #include <termios.h>
 
 #include "copy/repo/crypto.h"
 #include "size.h"
+#include "copy/repo/keyfile.h"
 #include "tool.h"
 
 #define SECRET_MAX	4096
@@ -34,41 +33,12 @@ int tool_rate(const struct context *ctx, struct repo_run *run)
 	return 0;
 }
 
-void secret_free(struct repo_secret *secret)
-{
-	if (secret->bytes)
-		crypto_wipe((void *)secret->bytes, secret->length);
-	free((void *)secret->bytes);
-	secret->bytes = NULL;
-}
-
 static int read_key_file(const char *path, struct repo_secret *secret)
 {
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	struct stat st;
-	char *bytes;
-	ssize_t n;
+	struct err e = { 0 };
+	int r = key_file_read(path, secret, &e);
 
-	if (fd < 0 || fstat(fd, &st) < 0) {
-		complain("cannot open the key file %s: %s", path, strerror(errno));
-		return EXIT_FAILED;
-	}
-	if (!S_ISREG(st.st_mode) || (st.st_mode & 077) || (st.st_uid && st.st_uid != geteuid())) {
-		complain("the key file %s has to be a file of your own that others can't read: chmod 600",
-			 path);
-		return EXIT_FAILED;
-	}
-	bytes = calloc(1, SECRET_MAX + 1);
-	n = bytes ? read(fd, bytes, SECRET_MAX + 1) : -1;
-	if (n < 32 || n > SECRET_MAX) {
-		complain(n < 0 ? "cannot read the key file %s" :
-			 "the key file %s has to have 32 to 4096 random bytes, as of: head -c 32 /dev/urandom",
-			 path);
-		free(bytes);
-		return EXIT_FAILED;
-	}
-	*secret = (struct repo_secret) { KEY_FILE, bytes, (size_t)n };
-	return 0;
+	return r ? tool_fail(r, &e) : 0;
 }
 
 /* A line of the terminal, which does not show it. NULL after a complaint. */
@@ -168,7 +138,7 @@ char *tool_where(const struct context *ctx, const char *where)
 
 int tool_open(const struct context *ctx, const char *given, struct repo **ret)
 {
-	_cleanup_(secret_free) struct repo_secret secret = { 0 };
+	_cleanup_(repo_secret_deinit) struct repo_secret secret = { 0 };
 	_cleanup_free_ char *where = tool_where(ctx, given);
 	struct err e = { 0 };
 	int status = where ? given_secret(ctx, &secret) : EXIT_FAILED, r;

@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <limits.h>
 
+#include "copy/repo/describe.h"
 #include "copy/repo/gc.h"
+#include "copy/repo/keyfile.h"
 #include "copy/repo/scrub.h"
 #include "size.h"
 #include "tool.h"
@@ -22,15 +24,6 @@ static void set_id(struct bvol_uuid *to, const uint8_t id[REPO_ID])
 	memcpy(to, id, sizeof(*to));
 }
 
-static int count_object(void *data, const struct driver_object *object, struct err *e)
-{
-	uint64_t *sums = data;
-
-	sums[0]++;
-	sums[1] += object->size;
-	return 0;
-}
-
 static int count_backup(void *data, struct manifest *m, struct err *e)
 {
 	++*(uint64_t *)data;
@@ -46,27 +39,12 @@ static int skip_backup(void *data, const uint8_t id[REPO_ID], struct err *e)
 
 static int describe(const struct repo *repo, struct bvol_repository *o, struct err *e)
 {
-	uint64_t packs[2] = { 0 }, leases[2] = { 0 }, backups = 0;
-	char text[COMPRESSION_TEXT];
-	int r = repo->ops->list(repo->driver, REPO_PACK, count_object, packs, e);
+	uint64_t backups = 0;
+	int r = repo_describe(repo, o, e);
 
 	if (!r)
-		r = repo->ops->list(repo->driver, REPO_LEASE, count_object, leases, e);
-	if (!r)
 		r = manifest_each(repo, NULL, count_backup, skip_backup, &backups, e);
-	set_id(&o->id, repo->id);
-	o->has |= BVOL_BIT(BVOL_A_REPOSITORY_ID);
-	SET(o, REPOSITORY, PATH, path, strdup(repo->where));
-	SET(o, REPOSITORY, ENCRYPTED, encrypted, repo->encrypted);
-	SET(o, REPOSITORY, KEYED, keyed, repo->secret);
-	SET(o, REPOSITORY, CHUNK_SIZE, chunk_size, repo->chunk_size);
-	SET(o, REPOSITORY, COMPRESSION, compression,
-	    strdup(compression_text(repo->compression, repo->level, text)));
 	SET(o, REPOSITORY, BACKUPS, backups, backups);
-	SET(o, REPOSITORY, PACKS, packs, packs[0]);
-	SET(o, REPOSITORY, BYTES, bytes, packs[1]);
-	SET(o, REPOSITORY, WRITERS, writers, leases[0]);
-	SET(o, REPOSITORY, CREATED_AT, created_at, repo->created_at);
 	return r;
 }
 
@@ -118,7 +96,7 @@ int repo_create_command(struct context *ctx)
 	if (status)
 		return status;
 	r = repo_create(where, &choice, secret.bytes ? &secret : NULL, &repo, &e);
-	secret_free(&secret);
+	repo_secret_deinit(&secret);
 	return r ? tool_fail(r, &e) : print_repo(ctx, repo);
 }
 
@@ -148,7 +126,7 @@ static int list_one(struct listing *listing, const char *path)
 int repo_list_command(struct context *ctx)
 {
 	const char *where = ctx->word[WORD_DIR];
-	struct listing *listing = listing_new(&bvol_type_repository, ctx->command->columns, ctx->json);
+	struct listing *listing = listing_new(&bvol_type_repository, "id path encrypted", ctx->json);
 	struct dirent **entries;
 	int n = listing ? scandir(where, &entries, NULL, alphasort) : -1;
 
@@ -302,7 +280,7 @@ static int change_keys(const struct context *ctx, struct repo *repo)
 		status = tool_secret(file, true, &secret);
 		if (!status)
 			r = repo_key_add(repo, &secret, ctx->word[WORD_LABEL] ?: "", &e);
-		secret_free(&secret);
+		repo_secret_deinit(&secret);
 	}
 	if (!status && !r && gone)
 		r = repo_key_remove(repo, (const uint8_t *)&id, &e);

@@ -20,10 +20,9 @@ char *tool_where(const struct context *ctx, const char *where);
 int tool_open(const struct context *ctx, const char *where, struct repo **ret);
 /*
  * What --key-file (or another word) names, else, if ask, a new passphrase that
- * is typed twice. secret->bytes is for secret_free(). 0 or an exit status.
+ * is typed twice. secret is for repo_secret_deinit(). 0 or an exit status.
  */
 int tool_secret(const char *key_file, bool ask, struct repo_secret *secret);
-void secret_free(struct repo_secret *secret);
 /* What --rate says, if it is given. 0 or an exit status. */
 int tool_rate(const struct context *ctx, struct repo_run *run);
 /* A backup by UUID or by a name that only one has. 0 or an exit status. */

@@ -106,8 +106,8 @@ static const struct bvol_field *field_of(const struct param *param)
 
 static bool given(const struct context *ctx, const struct param *param)
 {
-	return param->word ? ctx->word[param->word] != NULL :
-			     param->attr && (ctx->request.has & BVOL_BIT(param->attr));
+	return (param->word && ctx->word[param->word]) ||
+	       (param->attr && (ctx->request.has & BVOL_BIT(param->attr)));
 }
 
 static bool is_list(const struct param *param)
@@ -171,7 +171,7 @@ static int set_value(struct context *ctx, const struct param *param, const char 
 
 	if (param->set)
 		return param->set(ctx, value);
-	if (param->word) {
+	if (param->word && (!param->attr || strchr(value, '/'))) {
 		ctx->word[param->word] = value ?: "";
 		return 0;
 	}

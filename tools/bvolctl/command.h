@@ -52,7 +52,7 @@ struct param {
 	const char *name;	/* with its dashes */
 	const char *value;	/* what usage calls it; NULL: an option without value */
 	uint16_t attr;		/* of the request; 0: word or set say where it goes */
-	enum word word;
+	enum word word;		/* with attr: of what has a / in it, a place and no name */
 	bool required;
 	bool bytes;		/* the value is a size */
 	bool rate;		/* bytes a second; 0 or none is no limit */
@@ -69,6 +69,9 @@ struct param {
 
 #define WORD_ARG(what, which) \
 	{ .value = what, .word = WORD_##which, .required = true }
+/* A repository that the daemon knows, by its name, or the place of one. */
+#define PLACE_ARG(what, name, ...) \
+	{ .value = what, .attr = BVOL_A_REQUEST_##name, .word = WORD_DIR, ##__VA_ARGS__ }
 #define WORD_OPTION(option, what, which, ...) \
 	{ .name = option, .value = what, .word = WORD_##which, ##__VA_ARGS__ }
 #define WORD_FLAG(option, which) \
@@ -120,6 +123,9 @@ int run_check(struct context *ctx);
  * other command start slower.
  */
 int run_helper(struct context *ctx);
+
+/* Ask for the rate that RATE_OPTION gave. EXIT_FAILED after a complaint. */
+int ask_rate(struct context *ctx);
 
 /* Connect, with a complaint if that fails. */
 int context_connect(struct context *ctx);

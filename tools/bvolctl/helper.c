@@ -7,6 +7,7 @@
 
 #include "command.h"
 #include "print.h"
+#include "size.h"
 
 #define HELPER "bvol-backup"
 
@@ -26,5 +27,20 @@ int run_helper(struct context *ctx)
 	}
 	execv(BVOL_LIBEXECDIR "/" HELPER, ctx->argv);
 	complain("cannot start " BVOL_LIBEXECDIR "/" HELPER ": %s", strerror(errno));
+	return EXIT_FAILED;
+}
+
+int ask_rate(struct context *ctx)
+{
+	const char *text = ctx->word[WORD_RATE];
+	char why[256];
+
+	if (!text)
+		return 0;
+	ctx->request.has |= BVOL_BIT(BVOL_A_REQUEST_RATE);
+	if (!strcmp(text, "none") || !strcmp(text, "0") ||
+	    size_parse(text, INT64_MAX, &ctx->request.rate, why, sizeof(why)) >= 0)
+		return 0;
+	complain("--rate: %s", why);
 	return EXIT_FAILED;
 }

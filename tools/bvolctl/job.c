@@ -23,7 +23,7 @@ const struct command job_commands[] = {
 		.help = "jobs that have not ended, or with --all the ended ones too",
 		.call = BVOL_VERB_JOB_LIST, .type = &bvol_type_job, .run = run_list,
 		.columns = "id kind status progress bytes_done bytes_total rate seconds_left step "
-			   "created_at error",
+			   "created_at waiting error",
 	},
 	{
 		.noun = "job", .verb = "show", .params = ref_params,
@@ -32,22 +32,22 @@ const struct command job_commands[] = {
 	},
 	{
 		.noun = "job", .verb = "cancel", .params = ref_params,
-		.help = "stop a wipe, for good",
+		.help = "stop a wipe, or work in a repository, for good",
 		.call = BVOL_VERB_JOB_CANCEL, .type = &bvol_type_job, .run = run_change,
 	},
 	{
 		.noun = "job", .verb = "pause", .params = ref_params,
-		.help = "let a wipe stand still until it is told to go on",
+		.help = "let a job that takes long stand still until it is told to go on",
 		.call = BVOL_VERB_JOB_PAUSE, .type = &bvol_type_job, .run = run_change,
 	},
 	{
 		.noun = "job", .verb = "resume", .params = ref_params,
-		.help = "let a paused wipe go on",
+		.help = "let a paused job go on",
 		.call = BVOL_VERB_JOB_RESUME, .type = &bvol_type_job, .run = run_change,
 	},
 	{
 		.noun = "job", .verb = "set", .params = set_params,
-		.help = "limit how many bytes a second a wipe does",
+		.help = "limit how many bytes a second a job does",
 		.call = BVOL_VERB_JOB_SET, .type = &bvol_type_job, .run = run_change,
 	},
 	{ 0 },

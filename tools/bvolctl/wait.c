@@ -32,7 +32,7 @@ struct waiter {
 	uint64_t done, total;	/* bytes; total 0: of a step that is short */
 	uint64_t rate;		/* bytes a second */
 	uint64_t left;		/* seconds, UINT64_MAX: not known */
-	bool paused;
+	bool paused, waits;
 	int64_t began, moved;	/* when it was begun, when it was last seen to get on */
 	int64_t heard;		/* when there was last word of it */
 	bool look;		/* ask, something was missed */
@@ -88,12 +88,13 @@ static void show_progress(struct waiter *w)
 	if (clock_ms() - w->began < QUIET_MS || !isatty(STDERR_FILENO))
 		return;
 	w->line = true;
-	if (w->total) {
+	if (w->total && !w->waits) {
 		show_bar(w);
 		return;
 	}
 	fprintf(stderr, "\r%s %s: %s %u%% %s\033[K", w->ctx->command->noun, w->ctx->command->verb,
-		bvol_enum_name(&bvol_enum_job_status, w->status), w->progress, w->step);
+		w->waits ? "waits for others" : bvol_enum_name(&bvol_enum_job_status, w->status),
+		w->progress, w->step);
 }
 
 static void end_line(struct waiter *w)
@@ -158,10 +159,11 @@ static void learn_job(struct waiter *w, const struct bvol_response *response)
 	if (!job)
 		return;
 	learn(w, job->status, job->progress, job->step);
-	/* Who stands still because he was told to has not lost his way. */
-	if (job->paused || job->bytes_done != w->done)
+	/* Who stands still because he was told to, or waits for his turn, has not lost his way. */
+	if (job->paused || job->waiting || job->bytes_done != w->done)
 		w->moved = w->heard;
 	w->paused = job->paused;
+	w->waits = job->waiting;
 	w->done = job->bytes_done;
 	w->total = job->bytes_total;
 	w->rate = job->rate;

@@ -276,6 +276,12 @@ struct bvol_job {
 	uint64_t bytes_total;	/* May grow while others write. */
 	uint64_t rate;	/* Bytes a second now; while it runs. */
 	uint64_t seconds_left;	/* At this rate; while it runs and can be told. */
+	struct bvol_uuid repository_id;
+	struct bvol_uuid backup_id;
+	uint32_t share;	/* Percent of the repository to be read. */
+	uint32_t made;	/* 1: the volume is made by this job. */
+	char **report;	/* What it has done or found, a sentence each. */
+	char *waiting;	/* What it waits for, while others have to end first. */
 };
 
 /* What was done to the bytes of something that is gone: a record that is kept,
@@ -360,6 +366,14 @@ struct bvol_backup {
 	uint64_t data_at;	/* When the volume was read. */
 	uint64_t created_at;	/* When the backup was finished. */
 	char **map;	/* Runs of chunks: first byte, number, zero or identifier. */
+	uint32_t status;	/* As the daemon knows it. */
+	char *repository;	/* Name of the repository that the daemon knows. */
+	struct bvol_uuid repository_id;
+	struct bvol_uuid snapshot_id;	/* Snapshot that was backed up. */
+	char *volume_type;	/* Name of the volume's type. */
+	char **extra_specs;	/* KEY=VALUE each, of the volume's type. */
+	char *error;	/* Why the status is an error, or what is wrong with the backup. */
+	uint64_t updated_at;
 };
 
 /* A place that keeps backups. */
@@ -376,6 +390,10 @@ struct bvol_repository {
 	uint64_t bytes;	/* Of all packs. */
 	uint64_t writers;	/* That are at work, or died and were not cleared. */
 	uint64_t created_at;
+	char *name;	/* By which the daemon knows it. */
+	char *key_file;	/* Path of the file that opens it. */
+	uint64_t scanned_at;	/* When the daemon last looked what is in it. */
+	char *error;	/* What was wrong then. */
 };
 
 /* One of the keys that open a repository. */
@@ -448,6 +466,12 @@ struct bvol_request {
 	uint32_t grow;	/* Percent. */
 	uint64_t rate;	/* Bytes a second; 0: no limit. */
 	char *head;	/* Hash of a record of a wipe, as it was kept elsewhere. */
+	char *repository;	/* Name or UUID. */
+	char *path;	/* Where the repository is. */
+	char *key_file;	/* Path of the file that opens it. */
+	char *parent;	/* Name or UUID of a backup. */
+	uint32_t incremental;	/* 1: the last backup of the volume is the parent. */
+	uint32_t share;	/* Percent. */
 };
 
 /* Answer to a call, either an error with its sentence or objects. */
@@ -471,6 +495,8 @@ struct bvol_response {
 	struct bvol_volume_type **type;
 	struct bvol_proof **proof;
 	struct bvol_chain **chain;
+	struct bvol_backup **backup;
+	struct bvol_repository **repository;
 };
 
 extern const struct bvol_enum bvol_enum_event_kind;
@@ -487,6 +513,7 @@ extern const struct bvol_enum bvol_enum_layer;
 extern const struct bvol_enum bvol_enum_wipe;
 extern const struct bvol_enum bvol_enum_scrub;
 extern const struct bvol_enum bvol_enum_wiped;
+extern const struct bvol_enum bvol_enum_backup_status;
 extern const struct bvol_enum bvol_enum_verb;
 extern const struct bvol_type bvol_type_info;
 extern const struct bvol_type bvol_type_auth;

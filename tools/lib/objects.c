@@ -66,7 +66,7 @@ const struct bvol_enum bvol_enum_pool_status = {
 };
 
 const struct bvol_enum bvol_enum_volume_status = {
-	"volume-status", 10,
+	"volume-status", 13,
 	(const char *const[]) {
 		"creating",
 		"available",
@@ -78,11 +78,14 @@ const struct bvol_enum bvol_enum_volume_status = {
 		"error_extending",
 		"error_deleting",
 		"deleted",
+		"backing-up",
+		"restoring-backup",
+		"error_restoring",
 	},
 };
 
 const struct bvol_enum bvol_enum_snapshot_status = {
-	"snapshot-status", 6,
+	"snapshot-status", 7,
 	(const char *const[]) {
 		"creating",
 		"available",
@@ -90,6 +93,7 @@ const struct bvol_enum bvol_enum_snapshot_status = {
 		"error",
 		"error_deleting",
 		"deleted",
+		"backing-up",
 	},
 };
 
@@ -173,8 +177,21 @@ const struct bvol_enum bvol_enum_wiped = {
 	},
 };
 
+const struct bvol_enum bvol_enum_backup_status = {
+	"backup-status", 7,
+	(const char *const[]) {
+		"creating",
+		"available",
+		"deleting",
+		"restoring",
+		"error",
+		"error_deleting",
+		"deleted",
+	},
+};
+
 const struct bvol_enum bvol_enum_verb = {
-	"verb", 47,
+	"verb", 57,
 	(const char *const[]) {
 		"none",
 		"info",
@@ -223,6 +240,16 @@ const struct bvol_enum bvol_enum_verb = {
 		"pool-export",
 		"pool-import",
 		"pool-repair",
+		"repository-attach",
+		"repository-list",
+		"repository-detach",
+		"repository-gc",
+		"repository-scrub",
+		"backup-create",
+		"backup-list",
+		"backup-delete",
+		"backup-restore",
+		"backup-verify",
 	},
 };
 
@@ -674,10 +701,22 @@ static const struct bvol_field job_fields[] = {
 	  .kind = BVOL_U64, .offset = offsetof(struct bvol_job, rate) },
 	{ .name = "seconds_left", .attr = BVOL_A_JOB_SECONDS_LEFT,
 	  .kind = BVOL_U64, .offset = offsetof(struct bvol_job, seconds_left) },
+	{ .name = "repository_id", .attr = BVOL_A_JOB_REPOSITORY_ID,
+	  .kind = BVOL_UUID, .offset = offsetof(struct bvol_job, repository_id) },
+	{ .name = "backup_id", .attr = BVOL_A_JOB_BACKUP_ID,
+	  .kind = BVOL_UUID, .offset = offsetof(struct bvol_job, backup_id) },
+	{ .name = "share", .attr = BVOL_A_JOB_SHARE,
+	  .kind = BVOL_U32, .offset = offsetof(struct bvol_job, share) },
+	{ .name = "made", .attr = BVOL_A_JOB_MADE,
+	  .kind = BVOL_U32, .offset = offsetof(struct bvol_job, made) },
+	{ .name = "report", .attr = BVOL_A_JOB_REPORT,
+	  .kind = BVOL_LIST, .offset = offsetof(struct bvol_job, report) },
+	{ .name = "waiting", .attr = BVOL_A_JOB_WAITING,
+	  .kind = BVOL_STRING, .offset = offsetof(struct bvol_job, waiting) },
 };
 
 const struct bvol_type bvol_type_job = {
-	"job", sizeof(struct bvol_job), job_fields, 29,
+	"job", sizeof(struct bvol_job), job_fields, 35,
 };
 
 static const struct bvol_field proof_fields[] = {
@@ -825,10 +864,26 @@ static const struct bvol_field backup_fields[] = {
 	  .kind = BVOL_TIME, .offset = offsetof(struct bvol_backup, created_at) },
 	{ .name = "map", .attr = BVOL_A_BACKUP_MAP,
 	  .kind = BVOL_LIST, .offset = offsetof(struct bvol_backup, map) },
+	{ .name = "status", .attr = BVOL_A_BACKUP_STATUS,
+	  .kind = BVOL_ENUM, .offset = offsetof(struct bvol_backup, status), .values = &bvol_enum_backup_status },
+	{ .name = "repository", .attr = BVOL_A_BACKUP_REPOSITORY,
+	  .kind = BVOL_STRING, .offset = offsetof(struct bvol_backup, repository) },
+	{ .name = "repository_id", .attr = BVOL_A_BACKUP_REPOSITORY_ID,
+	  .kind = BVOL_UUID, .offset = offsetof(struct bvol_backup, repository_id) },
+	{ .name = "snapshot_id", .attr = BVOL_A_BACKUP_SNAPSHOT_ID,
+	  .kind = BVOL_UUID, .offset = offsetof(struct bvol_backup, snapshot_id) },
+	{ .name = "volume_type", .attr = BVOL_A_BACKUP_VOLUME_TYPE,
+	  .kind = BVOL_STRING, .offset = offsetof(struct bvol_backup, volume_type) },
+	{ .name = "extra_specs", .attr = BVOL_A_BACKUP_EXTRA_SPECS,
+	  .kind = BVOL_LIST, .offset = offsetof(struct bvol_backup, extra_specs) },
+	{ .name = "error", .attr = BVOL_A_BACKUP_ERROR,
+	  .kind = BVOL_STRING, .offset = offsetof(struct bvol_backup, error) },
+	{ .name = "updated_at", .attr = BVOL_A_BACKUP_UPDATED_AT,
+	  .kind = BVOL_TIME, .offset = offsetof(struct bvol_backup, updated_at) },
 };
 
 const struct bvol_type bvol_type_backup = {
-	"backup", sizeof(struct bvol_backup), backup_fields, 19,
+	"backup", sizeof(struct bvol_backup), backup_fields, 27,
 };
 
 static const struct bvol_field repository_fields[] = {
@@ -854,10 +909,18 @@ static const struct bvol_field repository_fields[] = {
 	  .kind = BVOL_U64, .offset = offsetof(struct bvol_repository, writers) },
 	{ .name = "created_at", .attr = BVOL_A_REPOSITORY_CREATED_AT,
 	  .kind = BVOL_TIME, .offset = offsetof(struct bvol_repository, created_at) },
+	{ .name = "name", .attr = BVOL_A_REPOSITORY_NAME,
+	  .kind = BVOL_STRING, .offset = offsetof(struct bvol_repository, name) },
+	{ .name = "key_file", .attr = BVOL_A_REPOSITORY_KEY_FILE,
+	  .kind = BVOL_STRING, .offset = offsetof(struct bvol_repository, key_file) },
+	{ .name = "scanned_at", .attr = BVOL_A_REPOSITORY_SCANNED_AT,
+	  .kind = BVOL_TIME, .offset = offsetof(struct bvol_repository, scanned_at) },
+	{ .name = "error", .attr = BVOL_A_REPOSITORY_ERROR,
+	  .kind = BVOL_STRING, .offset = offsetof(struct bvol_repository, error) },
 };
 
 const struct bvol_type bvol_type_repository = {
-	"repository", sizeof(struct bvol_repository), repository_fields, 11,
+	"repository", sizeof(struct bvol_repository), repository_fields, 15,
 };
 
 static const struct bvol_field repository_key_fields[] = {
@@ -989,10 +1052,22 @@ static const struct bvol_field request_fields[] = {
 	  .kind = BVOL_U64, .offset = offsetof(struct bvol_request, rate) },
 	{ .name = "head", .attr = BVOL_A_REQUEST_HEAD,
 	  .kind = BVOL_STRING, .offset = offsetof(struct bvol_request, head) },
+	{ .name = "repository", .attr = BVOL_A_REQUEST_REPOSITORY,
+	  .kind = BVOL_STRING, .offset = offsetof(struct bvol_request, repository) },
+	{ .name = "path", .attr = BVOL_A_REQUEST_PATH,
+	  .kind = BVOL_STRING, .offset = offsetof(struct bvol_request, path) },
+	{ .name = "key_file", .attr = BVOL_A_REQUEST_KEY_FILE,
+	  .kind = BVOL_STRING, .offset = offsetof(struct bvol_request, key_file) },
+	{ .name = "parent", .attr = BVOL_A_REQUEST_PARENT,
+	  .kind = BVOL_STRING, .offset = offsetof(struct bvol_request, parent) },
+	{ .name = "incremental", .attr = BVOL_A_REQUEST_INCREMENTAL,
+	  .kind = BVOL_U32, .offset = offsetof(struct bvol_request, incremental) },
+	{ .name = "share", .attr = BVOL_A_REQUEST_SHARE,
+	  .kind = BVOL_U32, .offset = offsetof(struct bvol_request, share) },
 };
 
 const struct bvol_type bvol_type_request = {
-	"request", sizeof(struct bvol_request), request_fields, 38,
+	"request", sizeof(struct bvol_request), request_fields, 44,
 };
 
 static const struct bvol_field response_fields[] = {
@@ -1032,8 +1107,12 @@ static const struct bvol_field response_fields[] = {
 	  .kind = BVOL_NESTS, .offset = offsetof(struct bvol_response, proof), .nest = &bvol_type_proof },
 	{ .name = "chain", .attr = BVOL_A_RESPONSE_CHAIN,
 	  .kind = BVOL_NESTS, .offset = offsetof(struct bvol_response, chain), .nest = &bvol_type_chain },
+	{ .name = "backup", .attr = BVOL_A_RESPONSE_BACKUP,
+	  .kind = BVOL_NESTS, .offset = offsetof(struct bvol_response, backup), .nest = &bvol_type_backup },
+	{ .name = "repository", .attr = BVOL_A_RESPONSE_REPOSITORY,
+	  .kind = BVOL_NESTS, .offset = offsetof(struct bvol_response, repository), .nest = &bvol_type_repository },
 };
 
 const struct bvol_type bvol_type_response = {
-	"response", sizeof(struct bvol_response), response_fields, 18,
+	"response", sizeof(struct bvol_response), response_fields, 20,
 };
