@@ -71,6 +71,25 @@ static int load_parent(const struct repo *repo, const struct bvol_backup *backup
 	return r == -ENOENT ? err_set(e, r, "the parent is not in the repository any more; back up without it") : r;
 }
 
+/*
+ * By what the pool's metadata say, where they can be read: it saves reading, and the backup is the
+ * same without. What was compared with the parent's snapshot is of use with the parent alone.
+ */
+static int open_source(struct create_task *t, const struct manifest *parent, struct source **ret,
+		       struct err *e)
+{
+	struct provider_extents *x = t->extents;
+	struct err why = { 0 };
+
+	if (!x)
+		return source_file(t->device, ret, e);
+	if (x->action.act(&x->action, &why) < 0) {
+		log_notice("all of the volume is read for its backup: %s", why.text);
+		return source_file(t->device, ret, e);
+	}
+	return source_extents(t->device, x->mapped, x->n_mapped, x->same, parent ? x->n_same : 0, ret, e);
+}
+
 static int run(struct create_task *t, const struct repo *repo, struct manifest **ret, struct err *e)
 {
 	_cleanup_(manifest_freep) struct manifest *parent = NULL;
@@ -79,7 +98,7 @@ static int run(struct create_task *t, const struct repo *repo, struct manifest *
 	int r = load_parent(repo, t->backup, &parent, e);
 
 	if (!r)
-		r = source_file(t->device, &plan.source, e);
+		r = open_source(t, parent, &plan.source, e);
 	if (r)
 		return r;
 	plan.parent = parent;
@@ -213,6 +232,39 @@ static int find_device(struct job *job, char node[32], struct err *e)
 	return 0;
 }
 
+/* The snapshot that the parent was made of; whether it is there is the provider's to know. */
+static int find_base(struct job *job, const struct bvol_backup *backup, struct bvol_uuid *ret, struct err *e)
+{
+	_cleanup_backup_ parent = NULL;
+	int r = bvol_has(backup, BVOL_A_BACKUP_PARENT_ID) ?
+		store_get(flow_store(job), &bvol_type_backup, &backup->parent_id, (void **)&parent, e) : 0;
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	if (!parent || !bvol_has(parent, BVOL_A_BACKUP_SNAPSHOT_ID))
+		return 0;
+	*ret = parent->snapshot_id;
+	return 1;
+}
+
+static int plan_extents(struct job *job, const struct bvol_backup *backup, struct provider_extents **ret,
+			struct err *e)
+{
+	const struct provider_ops *provider;
+	_cleanup_pool_ pool = NULL;
+	struct bvol_uuid base;
+	int r = flow_pool(job, &pool, &provider, e), has_base;
+
+	if (r < 0 || !provider->extents)
+		return r;
+	has_base = find_base(job, backup, &base, e);
+	if (has_base > 0)
+		r = provider->extents(flow_store(job), pool, device_id(job), &base, ret, e);
+	if (has_base < 0 || r < 0 || *ret)
+		return has_base < 0 ? has_base : r;
+	return provider->extents(flow_store(job), pool, device_id(job), NULL, ret, e);
+}
+
 static int plan_backup(struct job *job, struct action **ret, struct err *e)
 {
 	struct create_task *t = calloc(1, sizeof(*t));
@@ -225,6 +277,8 @@ static int plan_backup(struct job *job, struct action **ret, struct err *e)
 	r = flow_backup(job, &t->backup, e);
 	if (!r)
 		r = find_device(job, t->device, e);
+	if (!r)
+		r = plan_extents(job, t->backup, &t->extents, e);
 	if (!r && set_texts(t))
 		r = err_set(e, -ENOMEM, "out of memory");
 	if (r) {
@@ -354,6 +408,7 @@ const struct job_flow flow_backup_create = {
 	.resume = (const char *const[]) {
 		"backup", "activate", "drop", "wipe", "undo-snapshot", "undo-wipe", NULL,
 	},
+	.takes_long = (const char *const[]) { "backup", "wipe", "undo-wipe", NULL },
 	.cancel = (const char *const[]) { "backup", NULL },
 	.failed = failed,
 };

@@ -256,6 +256,7 @@ const struct provider_ops provider_thin = {
 	.create = thin_plan_create,
 	.copy = thin_plan_copy,
 	.mapped = thin_plan_mapped,
+	.extents = thin_plan_extents,
 	.destroy = thin_plan_destroy,
 	.activate = thin_plan_activate,
 	.deactivate = thin_plan_deactivate,

@@ -10,7 +10,7 @@
  *	check.c		what differs from the database		rows.c	   the database's rows
  *	wipe.c		overwrite what a device has alone	wiped.c	   how far that is
  *	scrub.c		overwrite what no device has		window.c   chunks as a block device
- *	orders.c	what the two are told meanwhile
+ *	orders.c	what the two are told meanwhile		extents.c  where a device maps what
  *	hold.c		keep the metadata for a reader		meta/	   the reader
  *	mapped.c	what a device maps			drain.c	   end what waits for space
  *	audit.c		is the metadata sound?			finding.c  what a check has found
@@ -59,6 +59,8 @@ int thin_plan_copy(struct store *store, const struct bvol_pool *pool,
 		   struct err *e);
 int thin_plan_mapped(struct store *store, const struct bvol_pool *pool, const struct bvol_uuid *id,
 		     struct provider_mapped **ret, struct err *e);
+int thin_plan_extents(struct store *store, const struct bvol_pool *pool, const struct bvol_uuid *id,
+		      const struct bvol_uuid *base, struct provider_extents **ret, struct err *e);
 int thin_plan_destroy(struct store *store, const struct bvol_pool *pool,
 		      const struct bvol_uuid *id, struct action **ret, struct err *e);
 int thin_plan_activate(struct store *store, const struct bvol_pool *pool,
