@@ -91,7 +91,7 @@ static const char *check_sides(const struct context *ctx)
 	};
 
 	if (ctx->word[WORD_REPO])
-		return ctx->request.has ? "one of two: --repo is for what needs no daemon" : NULL;
+		return ctx->request.has ? "a choice: --repo, or what the daemon alone can do" : NULL;
 	for (size_t i = 0; i < sizeof(alone) / sizeof(alone[0]); i++)
 		if (ctx->word[alone[i].word])
 			return alone[i].missing;
