@@ -242,7 +242,8 @@ static int put_group(struct insert *in, struct bvol_group *group)
 /* Of what was being made and has all that belongs to it, of what was being deleted, of the rest. */
 static uint32_t settled(uint32_t status)
 {
-	return status == BVOL_SNAPSHOT_STATUS_CREATING ? BVOL_SNAPSHOT_STATUS_AVAILABLE :
+	return status == BVOL_SNAPSHOT_STATUS_CREATING || status == BVOL_SNAPSHOT_STATUS_BACKING_UP ?
+		       BVOL_SNAPSHOT_STATUS_AVAILABLE :
 	       status == BVOL_SNAPSHOT_STATUS_DELETING ? BVOL_SNAPSHOT_STATUS_ERROR_DELETING : status;
 }
 
@@ -271,8 +272,13 @@ static int settle_volume(struct bvol_volume *volume)
 	case BVOL_VOLUME_STATUS_IN_USE:
 	case BVOL_VOLUME_STATUS_EXTENDING:
 	case BVOL_VOLUME_STATUS_REVERTING:
+	case BVOL_VOLUME_STATUS_BACKING_UP:
 		volume->status = BVOL_VOLUME_STATUS_AVAILABLE;
 		return 0;
+	case BVOL_VOLUME_STATUS_RESTORING_BACKUP:
+		volume->status = BVOL_VOLUME_STATUS_ERROR_RESTORING;
+		return codec_set_string(&bvol_type_volume, volume, BVOL_A_VOLUME_ERROR,
+					"its restore had not ended when the pool was moved; restore it again");
 	case BVOL_VOLUME_STATUS_DELETING:
 		volume->status = BVOL_VOLUME_STATUS_ERROR_DELETING;
 		return codec_set_string(&bvol_type_volume, volume, BVOL_A_VOLUME_ERROR, cut_off);
