@@ -222,3 +222,17 @@ int thin_dismantle(const struct thin_ref *pool, struct err *e)
 			       name);
 	return code ? err_set(e, code, "%s", inner.text) : 0;
 }
+
+int thin_clear_places(const struct thin_ref *pool, struct err *e)
+{
+	static const enum thin_role roles[] = { THIN_SPARE, THIN_OLD };
+	char name[THIN_NAME_MAX];
+	struct err why = { 0 };
+	int code = 0;
+
+	for (size_t i = 0; !code && i < sizeof(roles) / sizeof(*roles); i++)
+		code = dm_remove(thin_name(&pool->id, roles[i], name), &why);
+	if (code == -EBUSY)
+		return err_set(e, code, "%s is still used by an earlier repair; try again", name);
+	return code ? err_set(e, code, "%s", why.text) : 0;
+}

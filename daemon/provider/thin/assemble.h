@@ -33,6 +33,11 @@ int thin_assemble(const struct thin_ref *pool, const struct disks *disks,
  */
 int thin_assemble_one(const struct thin_ref *pool, const struct disks *disks, enum thin_role role,
 		      struct err *e);
+/*
+ * Take away what a repair that was cut off has left of THIN_SPARE and THIN_OLD, which
+ * keep the pool's disks in use; -EBUSY while a program still uses them.
+ */
+int thin_clear_places(const struct thin_ref *pool, struct err *e);
 /* Take them away, also when only some are there; -EBUSY while a device of the pool is active. */
 int thin_dismantle(const struct thin_ref *pool, struct err *e);
 /* Where THIN_META, THIN_OLD or THIN_SPARE lies: repairs let the two places change. */

@@ -155,6 +155,8 @@ static int assemble(struct open_action *a, struct err *e)
 
 	if (code)
 		return code;
+	/* What a program holds yet shows as a disk that is in use. */
+	thin_clear_places(&a->pool, NULL);
 	code = take_untold(&a->pool, &disks->disk[0], e);
 	if (!code && !(code = thin_check_unused(&a->pool, disks, e)) &&
 	    !(code = thin_audit_before(&a->pool, disks, &wanted, e)))

@@ -3,8 +3,8 @@
  * Metadata that are damaged, or which the kernel won't write any more, are mended in
  * the spare place, which is as large. Nothing here touches the metadata themselves:
  * a crash leaves a half-written spare place, which nobody reads, dm devices that the
- * next run takes away, and where the pool had to be taken down for it a pool that
- * the next start brings up as it was. The exchange of the two places is swap.c's.
+ * next run or start of the pool takes away, and where the pool had to be taken down
+ * for it a pool that the next start brings up as it was. The exchange of the two places is swap.c's.
  *
  *	sound, marked by the kernel after a	copied as they are, without the mark:
  *	failed write, or with an id that the	nothing is lost
@@ -297,21 +297,6 @@ static int look_running(struct mend_action *a, bool *writes, struct err *e)
 	return 0;
 }
 
-/* What an earlier run has left; a program that still writes keeps its device. */
-static int clear_places(const struct thin_ref *pool, struct err *e)
-{
-	static const enum thin_role roles[] = { THIN_SPARE, THIN_OLD };
-	char name[THIN_NAME_MAX];
-	struct err why = { 0 };
-	int code = 0;
-
-	for (size_t i = 0; !code && i < sizeof(roles) / sizeof(*roles); i++)
-		code = dm_remove(thin_name(&pool->id, roles[i], name), &why);
-	if (code == -EBUSY)
-		return err_set(e, code, "%s is still used by an earlier repair; try again", name);
-	return code ? err_set(e, code, "%s", why.text) : 0;
-}
-
 static int mend_with(struct mend_action *a, const struct disks *disks, bool stuck, struct err *e)
 {
 	const struct label *label = &disks->disk[0].label;
@@ -324,10 +309,10 @@ static int mend_with(struct mend_action *a, const struct disks *disks, bool stuc
 		a->done = true;
 		return 0;
 	}
-	code = clear_places(&a->pool, e);
+	code = thin_clear_places(&a->pool, e);
 	if (!code)
 		code = mend(a, disks, stuck, e);
-	clear_places(&a->pool, NULL);
+	thin_clear_places(&a->pool, NULL);
 	return code;
 }
 
