@@ -149,11 +149,22 @@ int thin_check_mode(const struct thin_ref *pool, const struct thin_status *statu
 	return 0;
 }
 
+/*
+ * To a pool that it does not write any more the kernel takes no message; why not is
+ * what the user is told, rather than the message.
+ */
 static int message(const struct thin_ref *pool, const char *text, struct err *e)
 {
 	char name[THIN_NAME_MAX];
+	struct thin_status status;
+	struct err inner = { 0 };
+	int code = dm_message(thin_name(&pool->id, THIN_POOL, name), text, &inner), mode = 0;
 
-	return dm_message(thin_name(&pool->id, THIN_POOL, name), text, e);
+	if (code == -EOPNOTSUPP && !thin_status(pool, &status, NULL))
+		mode = thin_check_mode(pool, &status, e);
+	if (!code || mode)
+		return mode;
+	return err_set(e, code, "%s", inner.text);
 }
 
 int thin_create(const struct thin_ref *pool, uint32_t dev_id, struct err *e)
