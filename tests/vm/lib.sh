@@ -134,7 +134,8 @@ state() {
 		"type list" "group list" "group snapshot-list"; do
 		# shellcheck disable=SC2086 # words
 		bvolctl $list --json || return
-	done | grep -vE '"((data|metadata)_used|fill_rate|full_in|cop(y|ied_at))":' # an initiator's writes go on meanwhile
+	done | grep -vE '"((data|metadata)_used|fill_rate|full_in|cop(y|ied_at))":' | # an initiator's writes go on meanwhile
+		sed 's/,$//' # of what stands before such a line
 	dmsetup table
 	printf '%s\n' /sys/kernel/config/target/**
 }
