@@ -66,7 +66,7 @@ static void crashes(void **state)
 		make_dir();
 		crash_after(cases[i].work);
 		store = open_store();
-		assert_int_equal(store_schema(store), 9);
+		assert_int_equal(store_schema(store), 10);
 		assert_int_equal(volume_exists(store, 1), cases[i].first);
 		assert_int_equal(volume_exists(store, 399), cases[i].first);
 		assert_int_equal(volume_exists(store, 400), cases[i].last);
@@ -209,14 +209,14 @@ static void assert_refused(int code, const char *words)
 
 static void foreign_files(void **state)
 {
-	static const uint8_t newer[] = { 0, 0, 0, 10 }, other[] = { 1, 2, 3, 4 }, ours[] = "bvol";
+	static const uint8_t newer[] = { 0, 0, 0, 11 }, other[] = { 1, 2, 3, 4 }, ours[] = "bvol";
 	struct stat before, after;
 
 	make_dir();
 	store_close(open_store());
 	stat(path, &before);
 	write_at(USER_VERSION, newer, 4);
-	assert_refused(-EPROTO, "newer bvold (schema 10, this one knows 9)");
+	assert_refused(-EPROTO, "newer bvold (schema 11, this one knows 10)");
 	write_at(APPLICATION, other, 4);
 	assert_refused(-EUCLEAN, "another program");
 	stat(path, &after);
