@@ -33,6 +33,14 @@ static struct bvol_volume *volume_new(struct call *call, const struct bvol_backu
 	return volume;
 }
 
+/* Of a manifest that another program wrote nothing is known to be there. */
+static int check_new(struct call *call, const struct bvol_backup *backup)
+{
+	if (!call->request->name && !backup->volume_name && !backup->name)
+		return err_set(&call->err, -EINVAL, "the backup has no name that the volume could have: --name");
+	return backup->size ? 0 : err_set(&call->err, -EINVAL, "the backup has no bytes to make a volume of");
+}
+
 /* A type may say what becomes of the bytes at the end, so it is not left out silently. */
 static int find_type(struct call *call, const struct bvol_backup *backup, struct bvol_volume_type **ret)
 {
@@ -144,8 +152,11 @@ int verb_backup_restore(struct call *call)
 		if (!r)
 			r = check_target(call, backup, volume);
 	} else if (!r) {
-		volume = volume_new(call, backup);
-		r = volume ? str_check_name("volume", volume->name, &call->err) : -ENOMEM;
+		r = check_new(call, backup);
+		if (!r && !(volume = volume_new(call, backup)))
+			r = -ENOMEM;
+		if (!r)
+			r = str_check_name("volume", volume->name, &call->err);
 		if (!r)
 			r = str_check_name("project", volume->project, &call->err);
 		if (!r)
