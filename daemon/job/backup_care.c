@@ -59,7 +59,7 @@ static int failed_delete(struct job *job, bool clean, struct err *e)
 const struct job_flow flow_backup_delete = {
 	.kind = "backup-delete",
 	.steps = (const struct job_step[]) {
-		{ "delete", LANE_NONE, plan_delete, done_delete },
+		{ "delete", LANE_GLANCE, plan_delete, done_delete },
 		{ 0 },
 	},
 	.cancel = (const char *const[]) { "delete", NULL },

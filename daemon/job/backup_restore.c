@@ -151,7 +151,7 @@ static int failed(struct job *job, bool clean, struct err *e)
 const struct job_flow flow_backup_restore = {
 	.kind = "backup-restore",
 	.steps = (const struct job_step[]) {
-		{ "check", LANE_NONE, plan_check, NULL },
+		{ "check", LANE_GLANCE, plan_check, NULL },
 		{ "create", LANE_POOL, plan_create, done_create },
 		{ "activate", LANE_POOL, flow_plan_activate, NULL },
 		{ "restore", LANE_REPO, plan_restore, done_restore },

@@ -34,6 +34,7 @@ enum job_lane {
 	LANE_WIPE,	/* the job's pool again, for wipes, which take long: one after the other */
 	LANE_LEFT,	/* in none: the one of the step before is let go of */
 	LANE_REPO,	/* the job's repository; of all of these no more than engine.repos_max at a time */
+	LANE_GLANCE,	/* its repository again, for what is short: one that hangs keeps one thread, not all */
 };
 
 struct engine;

@@ -11,6 +11,7 @@ static const struct bvol_uuid *lane_key(const struct job *job, enum job_lane kin
 	case LANE_EXPORT:
 		return &job->row->export_id;
 	case LANE_REPO:
+	case LANE_GLANCE:
 		return &job->row->repository_id;
 	default:
 		return &job->row->pool_id;
