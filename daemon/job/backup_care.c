@@ -90,6 +90,17 @@ static int plan_verify(struct job *job, struct action **ret, struct err *e)
 	return plan_task(job, verify_work, ret, e);
 }
 
+/* Somebody may have begun to restore it meanwhile, whose status it is. */
+static int set_error(struct job *job, const char *error, struct err *e)
+{
+	_cleanup_backup_ backup = NULL;
+	int r = flow_backup(job, &backup, e);
+
+	return r < 0 ? r : change_backup(flow_change(job), backup,
+					 backup->status == BVOL_BACKUP_STATUS_RESTORING ?
+					 backup->status : BVOL_BACKUP_STATUS_AVAILABLE, error, e);
+}
+
 static int done_verify(struct job *job, struct err *e)
 {
 	struct care_task *t = (struct care_task *)job->action;
@@ -98,15 +109,13 @@ static int done_verify(struct job *job, struct err *e)
 	if (flow_report(job, "%llu chunks of a volume of %s were read and proven",
 			(unsigned long long)t->chunks, str_size(t->bytes, size)) < 0)
 		return err_set(e, -ENOMEM, "out of memory");
-	return flow_set_backup(job, BVOL_BACKUP_STATUS_AVAILABLE, NULL, e);
+	return set_error(job, NULL, e);
 }
 
 /* It may have been deleted from the repository by somebody else: that is told by a rescan. */
 static int failed_verify(struct job *job, bool clean, struct err *e)
 {
-	if (job->err.code != -EBADMSG)
-		return 0;
-	return flow_set_backup(job, BVOL_BACKUP_STATUS_AVAILABLE, job->err.text, e);
+	return job->err.code == -EBADMSG ? set_error(job, job->err.text, e) : 0;
 }
 
 const struct job_flow flow_backup_verify = {
