@@ -159,7 +159,8 @@ int verb_repository_detach(struct call *call)
 
 	if (!r)
 		r = call_check_jobs(call, BVOL_A_JOB_REPOSITORY_ID, &row->id, NULL, "repository");
-	if (!r && scan_runs(row->name))
+	/* One that hangs can be detached. */
+	if (!r && scan_counts(row->name))
 		r = err_set(&call->err, -EBUSY, "repository %s is just being read; wait for it", row->name);
 	if (!r)
 		r = answer(call, row);

@@ -21,6 +21,8 @@ struct scan {
 	struct service *service;
 	struct call *call;		/* NULL: was told that nobody answers */
 	struct source *timer;
+	char *path, *name;		/* the loop's own: the row is the worker's until it is done */
+	bool known;			/* was attached before */
 	struct bvol_repository *row;
 	uint64_t since;
 	struct bvol_backup **found;	/* sorted by id */
@@ -31,13 +33,25 @@ struct scan {
 /* The loop's. */
 static struct scan *scans;
 
-bool scan_runs(const char *name)
+static const struct scan *find(const char *name)
 {
 	const struct scan *s = scans;
 
-	while (s && strcmp(s->row->name, name))
+	while (s && strcmp(s->name, name))
 		s = s->next;
 	return s;
+}
+
+bool scan_runs(const char *name)
+{
+	return find(name);
+}
+
+bool scan_counts(const char *name)
+{
+	const struct scan *s = find(name);
+
+	return s && s->call;
 }
 
 static void scan_free(struct scan *s)
@@ -46,6 +60,8 @@ static void scan_free(struct scan *s)
 		bvol_free(&bvol_type_backup, s->found[i]);
 	free(s->found);
 	free(s->kept);
+	free(s->path);
+	free(s->name);
 	bvol_free(&bvol_type_repository, s->row);
 	source_free(s->timer);
 	free(s);
@@ -220,7 +236,7 @@ static void record_error(struct scan *s, const char *text)
 	_cleanup_repository_ row = NULL;
 	int r;
 
-	if (!bvol_has(s->row, BVOL_A_REPOSITORY_SCANNED_AT))
+	if (!s->known)
 		return;
 	r = change_begin(change, NULL);
 	if (!r)
@@ -261,7 +277,7 @@ static int on_late(struct source *source, uint32_t events, void *data)
 	struct call *call = s->call;
 
 	s->call = NULL;
-	err_set(&call->err, -ETIMEDOUT, "the repository at %s does not answer", s->row->path);
+	err_set(&call->err, -ETIMEDOUT, "the repository at %s does not answer", s->path);
 	record_error(s, call->err.text);
 	call_end(call, -ETIMEDOUT);
 	return 0;
@@ -277,8 +293,10 @@ int scan_ask(struct call *call, struct bvol_repository *row)
 		return -ENOMEM;
 	}
 	*s = (struct scan) { .next = scans, .service = call->service, .call = call, .row = row,
-			     .since = change_now() };
-	r = scan_runs(row->name) ? err_set(&call->err, -EBUSY, "repository %s is just being read; wait for it",
+			     .path = strdup(row->path), .name = strdup(row->name),
+			     .known = bvol_has(row, BVOL_A_REPOSITORY_SCANNED_AT), .since = change_now() };
+	r = !s->path || !s->name ? -ENOMEM :
+	    scan_runs(row->name) ? err_set(&call->err, -EBUSY, "repository %s is just being read; wait for it",
 					   row->name) :
 	    loop_timer(call->service->loop, WAIT_USEC, on_late, s, &s->timer);
 	if (!r)

@@ -290,6 +290,8 @@ int repository_decorate(struct service *service, void *obj);
 int scan_ask(struct call *call, struct bvol_repository *row);
 /* Does one look into it now? By its name. */
 bool scan_runs(const char *name);
+/* The same, but for one that did not answer in time: nothing comes of it any more. */
+bool scan_counts(const char *name);
 /* -EBUSY with a sentence while a job that has not ended has this object, of this kind (NULL: any). */
 int call_check_jobs(struct call *call, uint16_t attr, const struct bvol_uuid *id, const char *kind,
 		    const char *what);
