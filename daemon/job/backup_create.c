@@ -232,7 +232,22 @@ static int find_device(struct job *job, char node[32], struct err *e)
 	return 0;
 }
 
-/* The snapshot that the parent was made of; whether it is there is the provider's to know. */
+/*
+ * Is this snapshot what the parent has? One that a repair of the pool could not save, or that is
+ * just deleted, may not be; and what the parent tells of itself may be anybody's word.
+ */
+static int is_base(struct job *job, const struct bvol_backup *parent, struct err *e)
+{
+	_cleanup_snapshot_ snapshot = NULL;
+	int r = store_get(flow_store(job), &bvol_type_snapshot, &parent->snapshot_id, (void **)&snapshot, e);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	return snapshot->size == parent->size && (snapshot->status == BVOL_SNAPSHOT_STATUS_AVAILABLE ||
+						  snapshot->status == BVOL_SNAPSHOT_STATUS_BACKING_UP);
+}
+
+/* The snapshot that the parent was made of, 1; whether it can be read is the provider's to know. */
 static int find_base(struct job *job, const struct bvol_backup *backup, struct bvol_uuid *ret, struct err *e)
 {
 	_cleanup_backup_ parent = NULL;
@@ -244,7 +259,7 @@ static int find_base(struct job *job, const struct bvol_backup *backup, struct b
 	if (!parent || !bvol_has(parent, BVOL_A_BACKUP_SNAPSHOT_ID))
 		return 0;
 	*ret = parent->snapshot_id;
-	return 1;
+	return is_base(job, parent, e);
 }
 
 static int plan_extents(struct job *job, const struct bvol_backup *backup, struct provider_extents **ret,
