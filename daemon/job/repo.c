@@ -3,13 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "copy/repo/keyfile.h"
 #include "job/repo.h"
 
 #define NS UINT64_C(1000000000)
-#define AGAIN_USEC (100 * 1000)
 
 /* Tasks whose thread has not ended. */
 static struct repo_task *tasks;
@@ -50,11 +48,7 @@ static int task_work(struct repo_task *task, struct err *e)
 	if (memcmp(repo->id, &task->repository_id, REPO_ID))
 		return err_set(e, -ESTALE, "%s has another repository than %s now; detach it and attach that one",
 			       task->where, task->name);
-	r = task->work(task, repo, e);
-	/* It has left threads behind that have the repository open, and maybe a volume. */
-	while (r == -ETIMEDOUT && task->run.cancel && copy_abandoned())
-		usleep(AGAIN_USEC);
-	return r;
+	return task->work(task, repo, e);
 }
 
 static void *task_main(void *data)
@@ -185,6 +179,8 @@ int repo_plan(struct job *job, struct repo_task *task, struct action **ret, stru
 	pthread_cond_init(&task->changed, &attr);
 	pthread_condattr_destroy(&attr);
 	task->refs = 1;
+	/* Who waits for the thread waits for all that has the repository open, and maybe a volume. */
+	task->run.stays = true;
 	if (!r) {
 		task->where = strdup(repository->path);
 		task->name = strdup(repository->name);

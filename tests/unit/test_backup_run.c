@@ -352,6 +352,33 @@ static void test_a_repository_that_hangs(void **state)
 	driver_failpoint = NULL;
 }
 
+/* Whoever says so waits for a run that hangs, however long, and nothing is left behind. */
+static void test_a_caller_that_stays(void **state)
+{
+	size_t backups = count(REPO_BACKUP);
+	struct job job = { .run = { .stays = true } };
+
+	sem_init(&reached, 0, 0);
+	sem_init(&go_on, 0, 0);
+	driver_failpoint = hang;
+	hang_at = "sync";
+	job_start(&job, make_backup);
+	while (sem_wait(&reached))
+		;
+	job.run.cancel = true;
+	nap(1500);
+	assert_false(job.over);
+	assert_int_equal(copy_abandoned(), 0);
+	hang_at = NULL;
+	for (int i = 0; i < 16; i++)
+		sem_post(&go_on);
+	assert_int_equal(job_end(&job), -ECANCELED);
+	driver_failpoint = NULL;
+	assert_int_equal(copy_abandoned(), 0);
+	assert_int_equal(count(REPO_BACKUP), backups);
+	assert_int_equal(count(REPO_LEASE), 0);
+}
+
 /* A pipe in which there is nothing yet. */
 static struct source *pipe_source;
 static int ends[2];
@@ -458,6 +485,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_the_rate_is_kept_and_can_be_changed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_runs_share_a_limit, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_repository_that_hangs, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_caller_that_stays, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_source_that_hangs, setup, teardown),
 		cmocka_unit_test(test_who_waits_keeps_his_lease),
 	};

@@ -91,6 +91,7 @@ struct repo_run {
 	atomic_bool pause;		/* set and taken back by anybody: within a second it stands still */
 	_Atomic uint64_t rate;		/* bytes a second of this run, 0: no limit; at any time */
 	struct copy_limit *limit;	/* shared with other runs, or NULL; set before it begins */
+	bool stays;			/* also when it hangs: the caller is a thread that may; set before */
 	_Atomic uint64_t done, total;	/* bytes */
 };
 

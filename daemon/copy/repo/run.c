@@ -11,6 +11,7 @@
 #define REST_NS		UINT64_C(1000000000)
 /* Until a cancelled run is abandoned; leaves time of the second for a busy machine. */
 #define PATIENCE_NS	UINT64_C(700000000)
+#define FOR_EVER_NS	(UINT64_MAX / 4)
 
 int run_init(struct run *run, int (*work)(struct run *run, struct err *e), void (*free)(struct run *run),
 	     struct err *e)
@@ -106,7 +107,7 @@ int run_attend(struct run *run, struct repo_run *told, struct err *e)
 	code = start(run, &thread);
 	if (code)
 		return err_set(e, code, "cannot start a thread: %s", strerror(-code));
-	if (!gate_watch(&run->gate, LOOK_NS, PATIENCE_NS, look, run)) {
+	if (!gate_watch(&run->gate, LOOK_NS, told->stays ? FOR_EVER_NS : PATIENCE_NS, look, run)) {
 		pthread_detach(thread);
 		return -ETIMEDOUT;
 	}

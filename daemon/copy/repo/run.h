@@ -9,7 +9,8 @@
  *	it also hangs		-ETIMEDOUT: the run is abandoned. Its threads, and
  *				what they hold references to, stay until what they
  *				wait for comes back; then they end by themselves.
- *				copy_abandoned() counts such runs.
+ *				copy_abandoned() counts such runs. Not where the
+ *				caller stays: then run_attend() hangs as well.
  *
  * That is why a run takes references to, or copies of, all that it uses, and
  * never touches what is the caller's but by run_enter().
