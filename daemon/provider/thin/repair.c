@@ -51,6 +51,7 @@ struct mend_action {
 /* What a check has found. */
 struct seen {
 	bool headless;		/* there is no superblock to go by */
+	bool unlisted;		/* nor a list of the devices, or of their trees */
 	uint64_t faults, leaks;
 	struct meta_pool pool;
 	struct err first;	/* fault */
@@ -75,6 +76,21 @@ static int count_fault(bool harmless, const char *sentence, void *data)
 	return 0;
 }
 
+/*
+ * What the mended ones have to be like. Where the lists can't be read thin_repair takes
+ * others that it comes across, of an earlier moment within the same transaction perhaps.
+ */
+static int look_before(struct mend_action *a, struct meta *m, struct seen *seen, struct err *e)
+{
+	struct err why = { 0 };
+	int code = meta_lists(m, &why);
+
+	seen->unlisted = code == -EUCLEAN || code == -EIO;
+	if (code && !seen->unlisted)
+		return err_set(e, code, "%s", why.text);
+	return losses_before(&a->losses, m, e);
+}
+
 /* The full check; before: learn how much each device has. */
 static int examine(struct mend_action *a, const struct disks *disks, enum thin_role role, bool before,
 		   struct seen *seen, struct err *e)
@@ -96,7 +112,7 @@ static int examine(struct mend_action *a, const struct disks *disks, enum thin_r
 	seen->pool = *meta_pool(m);
 	code = meta_check(m, count_fault, seen, e);
 	if (!code)
-		code = before ? losses_before(&a->losses, m, e) : losses_after(&a->losses, m, e);
+		code = before ? look_before(a, m, seen, e) : losses_after(&a->losses, m, e);
 	meta_close(m);
 	return code;
 }
@@ -161,6 +177,9 @@ static bool has_doubts(const struct mend_action *a, const struct seen *old, cons
 	else if (old->headless)
 		snprintf(text, BVOL_SENTENCE_MAX + 1,
 			 "nobody can tell whether they would be the latest, because the superblock is damaged");
+	else if (old->unlisted)
+		snprintf(text, BVOL_SENTENCE_MAX + 1,
+			 "nobody can tell whether they would be the latest, because the lists of the devices are damaged");
 	else
 		return false;
 	return true;
