@@ -205,6 +205,31 @@ static int release(const struct pool_action *a, const char *path, struct err *e)
 }
 
 /*
+ * Another node may have taken the pool over by force, or been given it, and have volumes
+ * in it that this database knows nothing of.
+ */
+static bool is_elsewhere(const struct pool_action *a)
+{
+	struct err why = { 0 };
+	struct disk disk;
+	int code = disk_open(*a->paths, DISK_READ, &disk, NULL);
+
+	if (!code && (!disk_is_of(&disk, &a->pool.id) || disk.label.spare || disk.label.index)) {
+		disk_close(&disk);
+		code = -ENODEV;
+	}
+	if (code)
+		code = disk_find(&a->pool.id, 0, &disk, NULL);
+	if (code)
+		return false;
+	code = label_is_mine(&disk.label, a->pool.name, &why);
+	disk_close(&disk);
+	if (code < 0)
+		log_warn("pool %s goes without erasing its labels: %s", a->pool.name, why.text);
+	return code < 0;
+}
+
+/*
  * A crash leaves some of the labels, the first device's at last; the next run
  * erases them.
  */
@@ -217,6 +242,8 @@ static int pool_destroy_act(struct action *action, struct err *e)
 	/* A copy of the rows that is late must not hit what the disk becomes next. */
 	if (code || (code = turn_take(TURN_ROWS, &a->pool.id, e)))
 		return code;
+	if (n && is_elsewhere(a))
+		n = 0;
 	while (!code && n-- > 0)
 		code = release(a, a->paths[n], e);
 	turn_end(TURN_ROWS, &a->pool.id);
