@@ -133,6 +133,29 @@ static void test_cut_off(void **state)
 	assert_int_equal(kept_read(&disk, &(struct kept) { 0 }, &(void *) { NULL }, &err), -EBADMSG);
 }
 
+/* A block with a copy that the disk has not taken: never the only whole one is written over. */
+static void test_not_taken(void **state)
+{
+	write_copy("first");
+	write_copy("second");
+	flip(ROWS + SLOT + 4096);
+	write_copy("third");
+	expect("third", false);
+	flip(ROWS + SLOT + 4096);
+	expect("first", true);
+	/* Nor is it taken for what is to be written. */
+	write_copy("third");
+	expect("third", false);
+}
+
+/* What a foreign disk says of itself is not believed without bounds. */
+static void test_bounds(void **state)
+{
+	struct label label = { .n_segments = 1, .segments = { { LABEL_ROWS, ROWS, UINT64_MAX / MIB * MIB } } };
+
+	assert_true(kept_room(&label) <= 64 * MIB);
+}
+
 static void test_later(void **state)
 {
 	uint8_t block[4096];
@@ -244,6 +267,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_slots, open_device, close_device),
 		cmocka_unit_test_setup_teardown(test_damage, open_device, close_device),
 		cmocka_unit_test_setup_teardown(test_cut_off, open_device, close_device),
+		cmocka_unit_test_setup_teardown(test_not_taken, open_device, close_device),
+		cmocka_unit_test(test_bounds),
 		cmocka_unit_test_setup_teardown(test_later, open_device, close_device),
 		cmocka_unit_test_setup_teardown(test_room, open_device, close_device),
 		cmocka_unit_test(test_records),

@@ -15,6 +15,8 @@
 #define VERSION	1
 #define BLOCK	4096
 #define SLOTS	2
+/* Most that a copy may have, whatever the label of a foreign disk tells of its room. */
+#define ROOM_MAX (64 << 20)
 /* Of one transfer. */
 #define PIECE	(1 << 20)
 
@@ -47,7 +49,8 @@ size_t kept_room(const struct label *label)
 {
 	size_t length = slot_length(label);
 
-	return length > BLOCK ? length - BLOCK : 0;
+	length = length > BLOCK ? length - BLOCK : 0;
+	return length < ROOM_MAX ? length : ROOM_MAX;
 }
 
 static void *block_alloc(size_t n)
@@ -137,7 +140,7 @@ static int decode(const struct disk *first, const struct disk_kept *block, struc
 	for (char *p = ret->node; *p; p++)
 		if (*p <= ' ' || *p > '~')
 			*p = '?';
-	return ret->length > kept_room(&first->label) ? -EBADMSG : 0;
+	return ret->length > kept_room(&first->label) || ret->generation == UINT64_MAX ? -EBADMSG : 0;
 }
 
 static int read_block(const struct disk *first, int slot, struct kept *ret, struct err *e)
@@ -215,11 +218,43 @@ static int look(const struct disk *first, struct kept kept[SLOTS], int codes[SLO
 	return 0;
 }
 
+static int newest_of(const struct kept kept[SLOTS], const int codes[SLOTS])
+{
+	/* A slot that can't be read counts as the older one. */
+	return codes[0] ? 1 : codes[1] ? 0 : kept[1].generation > kept[0].generation;
+}
+
+/*
+ * The newest slot whose copy is what its block tells, -1: none. A block may be there with
+ * a copy that a failing disk has not taken: that slot is to be written next, not the other.
+ */
+static int find_whole(const struct disk *first, const struct kept kept[SLOTS], int codes[SLOTS],
+		      int *ret, struct err *e)
+{
+	for (int i = 0; i < SLOTS; i++) {
+		int slot = newest_of(kept, codes);
+		struct err why = { 0 };
+		void *data;
+
+		if (codes[slot])
+			break;
+		codes[slot] = read_copy(first, slot, &kept[slot], &data, &why);
+		if (!codes[slot]) {
+			free(data);
+			*ret = slot;
+			break;
+		}
+		if (codes[slot] != -EBADMSG && codes[slot] != -EIO)
+			return err_set(e, codes[slot], "%s", why.text);
+	}
+	return 0;
+}
+
 int kept_write(const struct disk *first, const void *data, size_t n, uint64_t at,
 	       struct kept *ret, struct err *e)
 {
 	struct kept kept[SLOTS] = { 0 }, fresh = { .at = at, .length = n };
-	int codes[SLOTS], newest, code = look(first, kept, codes, e);
+	int codes[SLOTS], whole = -1, code = look(first, kept, codes, e);
 
 	if (!code && n > kept_room(&first->label))
 		code = err_set(e, -EFBIG,
@@ -229,14 +264,15 @@ int kept_write(const struct disk *first, const void *data, size_t n, uint64_t at
 		code = err_set(e, -EIO, "no SHA-256 to be had");
 	if (code)
 		return code;
-	/* A slot that can't be read counts as the older one. */
-	newest = codes[0] ? 1 : codes[1] ? 0 : kept[1].generation > kept[0].generation;
-	if (!codes[newest] && !strcmp(kept[newest].hash, fresh.hash)) {
-		fresh = kept[newest];
+	code = find_whole(first, kept, codes, &whole, e);
+	if (code)
+		return code;
+	if (whole >= 0 && !strcmp(kept[whole].hash, fresh.hash)) {
+		fresh = kept[whole];
 	} else {
-		fresh.generation = codes[newest] ? 1 : kept[newest].generation + 1;
+		fresh.generation = whole < 0 ? 1 : kept[whole].generation + 1;
 		snprintf(fresh.node, sizeof(fresh.node), "%s", node_self()->name);
-		code = write_slot(first, !newest, &fresh, data, e);
+		code = write_slot(first, whole < 0 ? 0 : !whole, &fresh, data, e);
 	}
 	if (!code && ret)
 		*ret = fresh;
@@ -254,7 +290,7 @@ int kept_read(const struct disk *first, struct kept *ret, void **data, struct er
 		return err_set(e, -EPROTO,
 			       "a newer version of bvol has written the copy of the rows on device %s; use that one",
 			       first->path);
-	newest = codes[0] ? 1 : codes[1] ? 0 : kept[1].generation > kept[0].generation;
+	newest = newest_of(kept, codes);
 	for (int i = 0; i < SLOTS; i++) {
 		int slot = i ? !newest : newest;
 
