@@ -166,13 +166,17 @@ static int found_pool(struct call *call, const struct provider_found *found, str
 	if (!r)
 		r = set_paths(pool, BVOL_A_POOL_SPARES, found->spares);
 	if (!r)
+		r = codec_set_string(&bvol_type_pool, pool, BVOL_A_POOL_PROVIDER, provider_thin.name);
+	if (!r)
 		r = codec_set_string(&bvol_type_pool, pool, BVOL_A_POOL_ERROR,
 				     *found->damage ? found->damage : NULL);
 	if (r < 0) {
 		bvol_free(&bvol_type_pool, pool);
 		return r;
 	}
+	/* The label decides of what the copy tells otherwise. */
 	codec_set(pool, BVOL_A_POOL_ID, id, found->pool_id);
+	codec_set(pool, BVOL_A_POOL_CHUNK_SIZE, chunk_size, found->chunk_size);
 	codec_set(pool, BVOL_A_POOL_STATUS, status, BVOL_POOL_STATUS_IMPORTING);
 	if (!found->clean || pool->scrub != BVOL_SCRUB_SCRUBBED)
 		codec_set(pool, BVOL_A_POOL_SCRUB, scrub, BVOL_SCRUB_UNSCRUBBED);

@@ -210,6 +210,8 @@ static void test_unsound(void **state)
 	REFUSED(bad.count = 0);
 	REFUSED(bad.count = LABEL_DEVICES_MAX + 1);
 	REFUSED(bad.chunk_size = 0);
+	REFUSED(bad.chunk_size = 100);
+	REFUSED(bad.chunk_size = UINT32_C(1) << 31);
 	REFUSED(bad.n_segments = 0);
 	REFUSED(bad.segments[4].length += MIB);
 	REFUSED(bad.segments[4].offset -= MIB);

@@ -25,6 +25,9 @@
 #define GROWTH		4
 #define GROWTH_PART	32
 #define DATA_MIN	(16 * MIB)
+/* dm-thin's. */
+#define CHUNK_UNIT	(64 << 10)
+#define CHUNK_MAX	(1 << 30)
 
 enum { STATE_MAKING, STATE_READY, STATE_SPARE };
 
@@ -270,7 +273,8 @@ int label_decode(const uint8_t block[LABEL_SIZE], struct label *label)
 		label->swapped = le32toh(disk->swapped) == 1;
 	}
 	if (label->count > LABEL_DEVICES_MAX || label->owner.state > LABEL_FREE || label->index >= label->count ||
-	    label->n_segments > LABEL_SEGMENTS_MAX || !label->chunk_size)
+	    label->n_segments > LABEL_SEGMENTS_MAX || !label->chunk_size ||
+	    label->chunk_size % CHUNK_UNIT || label->chunk_size > CHUNK_MAX)
 		return -EBADMSG;
 	for (uint32_t i = 0; i < label->n_segments; i++)
 		label->segments[i] = (struct label_segment) {
