@@ -15,6 +15,7 @@
 #include "job/ids.h"
 #include "job/rowset.h"
 #include "util/cleanup.h"
+#include "util/str.h"
 
 /* A type of the copy, and what it is here. */
 struct type_map {
@@ -69,6 +70,29 @@ static int tell(struct insert *in, const char *format, ...)
 		return -ENOMEM;
 	r->told[++r->n_told] = NULL;
 	return 0;
+}
+
+/* A disk that comes from elsewhere may tell of names that nothing here could have. */
+static int check_name(struct insert *in, const struct bvol_type *type, void *obj, uint16_t attr,
+		      const char *name)
+{
+	const struct bvol_uuid *id = (const void *)((char *)obj + type->fields[0].offset);
+	char uuid[BVOL_UUID_TEXT], fresh[32];
+	int r;
+
+	if (name && !str_check_name(type->name, name, NULL))
+		return 0;
+	snprintf(fresh, sizeof(fresh), "imported-%.8s", bvol_uuid_text(id, uuid));
+	r = codec_set_string(type, obj, attr, fresh);
+	return r ? r : tell(in, "a %s had a name that it can't have here, and has the name %s now",
+			    type->name, fresh);
+}
+
+static int check_project(struct insert *in, const struct bvol_type *type, void *obj, uint16_t attr,
+			 const char *project)
+{
+	return project && !str_check_name("project", project, NULL) ? 0 :
+	       codec_set_string(type, obj, attr, in->project);
 }
 
 static bool among(const struct ids *ids, const struct bvol_uuid *id)
@@ -210,6 +234,9 @@ static int put_type(struct insert *in, struct bvol_volume_type *type)
 	}
 	if (r != -ENOENT)
 		return r;
+	r = check_name(in, &bvol_type_volume_type, type, BVOL_A_VOLUME_TYPE_NAME, type->name);
+	if (r < 0)
+		return r;
 	r = find_type(in, type->name, &other);
 	if (!r) {
 		same = same_specs(type, other);
@@ -234,7 +261,10 @@ static int put_group(struct insert *in, struct bvol_group *group)
 
 	if (!r)
 		bvol_free(&bvol_type_group, other);
-	else if (r == -ENOENT)
+	else if (r == -ENOENT && !(r = check_name(in, &bvol_type_group, group, BVOL_A_GROUP_NAME,
+						  group->name)) &&
+		 !(r = check_project(in, &bvol_type_group, group, BVOL_A_GROUP_PROJECT,
+				     group->project)))
 		r = store_insert(in->store, &bvol_type_group, group, in->e);
 	return r ? r : ids_add(&in->groups, &group->id);
 }
@@ -256,7 +286,10 @@ static int put_group_snapshot(struct insert *in, struct bvol_group_snapshot *gs)
 	if (ids_find(&in->moments, &gs->id) < 0 || !among(&in->groups, &gs->group_id))
 		return 0;
 	gs->pool_id = in->pool->id;
-	if (gs->status == BVOL_SNAPSHOT_STATUS_DELETING)
+	r = check_name(in, &bvol_type_group_snapshot, gs, BVOL_A_GROUP_SNAPSHOT_NAME, gs->name);
+	if (!r)
+		r = check_project(in, &bvol_type_group_snapshot, gs, BVOL_A_GROUP_SNAPSHOT_PROJECT, gs->project);
+	if (!r && gs->status == BVOL_SNAPSHOT_STATUS_DELETING)
 		r = codec_set_string(&bvol_type_group_snapshot, gs, BVOL_A_GROUP_SNAPSHOT_ERROR, cut_off);
 	gs->status = settled(gs->status);
 	if (!r)
@@ -306,8 +339,12 @@ static void set_references(struct insert *in, struct bvol_volume *volume)
 static int put_volume(struct insert *in, struct bvol_volume *volume)
 {
 	bool there = use_device(in, &volume->id), parent = ids_find(&in->parents, &volume->id) >= 0;
-	int r = settle_volume(volume);
+	int r = check_name(in, &bvol_type_volume, volume, BVOL_A_VOLUME_NAME, volume->name);
 
+	if (!r)
+		r = check_project(in, &bvol_type_volume, volume, BVOL_A_VOLUME_PROJECT, volume->project);
+	if (!r)
+		r = settle_volume(volume);
 	if (!r && !there && !parent && volume->status != BVOL_VOLUME_STATUS_ERROR) {
 		in->report->lost++;
 		return tell(in, "volume %s is not in the pool any more and was left out", volume->name);
@@ -339,6 +376,11 @@ static int put_snapshot(struct insert *in, struct bvol_snapshot *snapshot)
 	/* Without its volume it comes back as one. */
 	if (ids_find(&in->volumes, &snapshot->volume_id) < 0)
 		return 0;
+	r = check_name(in, &bvol_type_snapshot, snapshot, BVOL_A_SNAPSHOT_NAME, snapshot->name);
+	if (!r)
+		r = check_project(in, &bvol_type_snapshot, snapshot, BVOL_A_SNAPSHOT_PROJECT, snapshot->project);
+	if (r < 0)
+		return r;
 	if (!use_device(in, &snapshot->id)) {
 		if (snapshot->status != BVOL_SNAPSHOT_STATUS_ERROR) {
 			in->report->lost++;
