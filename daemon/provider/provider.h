@@ -188,7 +188,7 @@ struct provider_ops {
 	 * Pools. create: check the devices, label them, make an empty pool. With
 	 * force a foreign signature is wiped; never one of another pool and never
 	 * a device in use. destroy: undo it, also half of it; a label that is not
-	 * this pool's stays.
+	 * this pool's stays, and so do those of a pool that is another node's by now.
 	 */
 	int (*pool_create)(struct store *store, const struct bvol_pool *pool, bool force,
 			   struct action **ret, struct err *e);
