@@ -13,7 +13,7 @@ test_journey() {
 	local all
 	node a
 	need "a pool with volumes, a type, a group and snapshots" furnish
-	check "soon it carries a copy of its rows" wait_for 10 copied fast
+	check "soon it carries a copy of its rows" wait_for 40 copied fast
 	all=$(content)
 	bvolctl export create plain --initiator "$initiator" >/dev/null
 	expect_fail 1 'volume plain is exported' bvolctl pool export fast
@@ -42,7 +42,7 @@ test_journey() {
 	check "nothing differs" same
 	expect_fail 1 'belongs to pool fast, which is here already' bvolctl pool import /dev/vda
 	check "it serves" eval 'bvolctl volume create more --size 8M && bvolctl snapshot delete before && bvolctl volume extend plain --size 16M'
-	check "and carries a new copy" wait_for 10 copied fast
+	check "and carries a new copy" wait_for 40 copied fast
 
 	node a
 	expect_fail 1 'belongs to node' bvolctl pool import /dev/vda
@@ -61,7 +61,7 @@ test_lost() {
 	blank
 	node c
 	need "a pool" furnish
-	check "is copied" wait_for 10 copied fast
+	check "is copied" wait_for 40 copied fast
 	bvolctl volume create young --size 8M >/dev/null
 	nap 5
 	all=$(content)
@@ -72,7 +72,7 @@ test_lost() {
 	check "with its bytes" eval '[ "$(thin 1 "$pool" sum)" = "$before" ]'
 
 	# The copy of a moment before what follows.
-	wait_for 10 copied fast >/dev/null
+	wait_for 40 copied fast >/dev/null
 	dd if=/dev/vda of="$scratch/rows" bs=1M skip=1 count=15 iflag=direct status=none
 	bvolctl volume create unknown --size 8M >/dev/null
 	# Before it: two volumes, their three snapshots, young.
@@ -100,7 +100,7 @@ test_lost() {
 	check "without any copy" bvolctl pool import /dev/vda --name saved
 	check "all devices come back" eval '[ "$(bvolctl volume list --json | jq -r ".[].name" | grep -c ^recovered-)" -ge 6 ]'
 	check "nothing differs even so" same
-	wait_for 10 copied saved >/dev/null
+	wait_for 40 copied saved >/dev/null
 	bvold_kill
 	rm -rf "$state"
 	dd if=/dev/urandom of=/dev/vda bs=1M seek=1 count=15 oflag=direct conv=notrunc status=none
@@ -124,7 +124,7 @@ test_refused() {
 	blank
 	node e
 	need "a pool" furnish
-	check "is copied" wait_for 10 copied fast
+	check "is copied" wait_for 40 copied fast
 	all=$(content)
 	check "is handed over" bvolctl pool export fast
 	state_before=

@@ -59,7 +59,7 @@ is_here() {
 
 node a
 need "a pool with something of everything" furnish
-wait_for 10 copied fast >/dev/null
+wait_for 40 copied fast >/dev/null
 all=$(content)
 for point in "ioctl 2" "ioctl 6" "ioctl 12" "ioctl 20" "pwrite64 1" "pwrite64 2" "pwrite64 3" "pwrite64 4" \
 	"pwrite64 6" "fsync 1" "fsync 2" "fsync 3" "fsync 4" "fdatasync 1" "fdatasync 2" "fdatasync 3"; do
