@@ -166,6 +166,11 @@ expect_fail() {
 }
 
 # The state after it is also the one before the next case, if that follows at once.
+unchanged() {
+	[ "$(state)" = "$state_before" ]
+}
+
+# After a job that failed the daemon may look at its pool once more, for which a device comes and goes.
 refusal() {
 	local after
 	[ "$2" = "$1" ] || { echo "status $2 instead of $1" && cat "$scratch/err" && return 1; }
@@ -173,8 +178,8 @@ refusal() {
 		{ echo "not one line:" && cat "$scratch/err" && return 1; }
 	[ ! -s "$scratch/out" ] || { echo "on stdout:" && cat "$scratch/out" && return 1; }
 	grep -qF -e "$3" "$scratch/err" || { echo "no \"$3\" in:" && cat "$scratch/err" && return 1; }
+	wait_for 5 unchanged && return
 	after=$(state)
-	[ "$after" = "$state_before" ] && return
 	diff <(echo "$state_before") <(echo "$after")
 	state_before=$after
 	return 1
