@@ -165,11 +165,11 @@ expect_fail() {
 	head -n 1 "$scratch/err" | sed 's/^/#	/'
 }
 
-# The state after it is also the one before the next case, if that follows at once.
 unchanged() {
 	[ "$(state)" = "$state_before" ]
 }
 
+# The state after it is also the one before the next case, if that follows at once.
 # After a job that failed the daemon may look at its pool once more, for which a device comes and goes.
 refusal() {
 	local after
