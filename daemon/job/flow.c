@@ -196,6 +196,15 @@ int flow_report(struct job *job, const char *format, ...)
 	return codec_append_list(&bvol_type_job, job->row, BVOL_A_JOB_REPORT, text);
 }
 
+int flow_plan_pool_stop(struct job *job, struct action **ret, struct err *e)
+{
+	const struct provider_ops *provider;
+	_cleanup_pool_ pool = NULL;
+	int r = flow_pool(job, &pool, &provider, e);
+
+	return r < 0 ? r : provider->pool_stop(pool, ret, e);
+}
+
 int flow_plan_pool_destroy(struct job *job, struct action **ret, struct err *e)
 {
 	const struct provider_ops *provider;

@@ -125,6 +125,7 @@ extern const char *const flow_wipes[];
 
 /* Plans that more than one workflow has. */
 int flow_plan_pool_destroy(struct job *job, struct action **ret, struct err *e);
+int flow_plan_pool_stop(struct job *job, struct action **ret, struct err *e);
 int flow_plan_activate(struct job *job, struct action **ret, struct err *e);
 /* Why a delete has failed, and what to do when it was cancelled. */
 const char *flow_why(struct job *job);

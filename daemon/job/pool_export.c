@@ -13,15 +13,6 @@
 #include "job/flow.h"
 #include "job/rowset.h"
 
-static int plan_stop(struct job *job, struct action **ret, struct err *e)
-{
-	const struct provider_ops *provider;
-	_cleanup_pool_ pool = NULL;
-	int r = flow_pool(job, &pool, &provider, e);
-
-	return r < 0 ? r : provider->pool_stop(pool, ret, e);
-}
-
 static int plan_give(struct job *job, struct action **ret, struct err *e)
 {
 	const struct provider_ops *provider;
@@ -75,7 +66,7 @@ static int failed(struct job *job, bool clean, struct err *e)
 const struct job_flow flow_pool_export = {
 	.kind = "pool-export",
 	.steps = (const struct job_step[]) {
-		{ "stop", LANE_POOL, plan_stop, NULL },
+		{ "stop", LANE_POOL, flow_plan_pool_stop, NULL },
 		{ "give", LANE_POOL, plan_give, done_give },
 		{ 0 },
 	},

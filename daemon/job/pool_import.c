@@ -112,15 +112,6 @@ static int done_fill(struct job *job, struct err *e)
 	return r;
 }
 
-static int plan_stop(struct job *job, struct action **ret, struct err *e)
-{
-	const struct provider_ops *provider;
-	_cleanup_pool_ pool = NULL;
-	int r = flow_pool(job, &pool, &provider, e);
-
-	return r < 0 ? r : provider->pool_stop(pool, ret, e);
-}
-
 static int plan_give(struct job *job, struct action **ret, struct err *e)
 {
 	const struct provider_ops *provider;
@@ -151,7 +142,7 @@ const struct job_flow flow_pool_import = {
 		{ 0 },
 	},
 	.undo = (const struct job_step[]) {
-		{ "undo-open", LANE_POOL, plan_stop, NULL },
+		{ "undo-open", LANE_POOL, flow_plan_pool_stop, NULL },
 		{ "undo-take", LANE_POOL, plan_give, NULL },
 		{ 0 },
 	},

@@ -165,12 +165,7 @@ expect_fail() {
 	head -n 1 "$scratch/err" | sed 's/^/#	/'
 }
 
-unchanged() {
-	[ "$(state)" = "$state_before" ]
-}
-
 # The state after it is also the one before the next case, if that follows at once.
-# After a job that failed the daemon may look at its pool once more, for which a device comes and goes.
 refusal() {
 	local after
 	[ "$2" = "$1" ] || { echo "status $2 instead of $1" && cat "$scratch/err" && return 1; }
@@ -178,8 +173,8 @@ refusal() {
 		{ echo "not one line:" && cat "$scratch/err" && return 1; }
 	[ ! -s "$scratch/out" ] || { echo "on stdout:" && cat "$scratch/out" && return 1; }
 	grep -qF -e "$3" "$scratch/err" || { echo "no \"$3\" in:" && cat "$scratch/err" && return 1; }
-	wait_for 5 unchanged && return
 	after=$(state)
+	[ "$after" = "$state_before" ] && return
 	diff <(echo "$state_before") <(echo "$after")
 	state_before=$after
 	return 1
